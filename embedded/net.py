@@ -1,0 +1,65 @@
+"""Addresses: a /16 of 127.0.0.0/8 for each cluster, and ports that need no root.
+
+Linux binds any 127.x.y.z without set-up. Ports below 1024 need privileges, so every
+listener of the cluster shifts them by 10000 (Envoy Gateway's convention), for everybody
+alike: 80 becomes 10080, 443 becomes 10443.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from embedded.errors import EmbeddedError
+
+DNS_PORT = 10053
+API_PORT = 6443
+FIRST, LAST = 16, 250
+
+
+def unprivileged(port: int) -> int:
+    """The port that really listens for `port`."""
+    return port + 10000 if port < 1024 else port
+
+
+@dataclass(frozen=True)
+class Network:
+    """The addresses of one cluster: 127.<index>.0.0/16; `lock` keeps others out."""
+
+    index: int
+    lock: IO[str]
+
+    @property
+    def api(self) -> str:
+        return f"127.{self.index}.0.1"
+
+    @property
+    def dns(self) -> str:
+        return f"127.{self.index}.0.10"
+
+    def service(self, number: int) -> str:
+        """The `number`-th ClusterIP, from 0; 16,000 of them."""
+        return f"127.{self.index}.{1 + number // 250}.{1 + number % 250}"
+
+    def pod(self, number: int) -> str:
+        """The `number`-th Pod address, from 0."""
+        return f"127.{self.index}.{128 + number // 250 % 120}.{1 + number % 250}"
+
+
+def claim(directory: Path) -> Network:
+    """Take the first free /16; it is free again when this process ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for index in range(FIRST, LAST):
+        lock = (directory / f"net-{index}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        return Network(index, lock)
+    raise EmbeddedError(
+        f"no free network: all of 127.{FIRST}.0.0/16 to 127.{LAST - 1}.0.0/16 are taken by "
+        "running clusters; end some with `python -m embedded down --name NAME`"
+    )

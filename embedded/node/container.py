@@ -1,0 +1,127 @@
+"""From a container's spec to a process: command, arguments, environment, paths.
+
+Upstream: `k8s.io/kubernetes/pkg/kubelet/kubelet_pods.go` (environment, `$(VAR)`
+expansion), `third_party/forked/golang/expansion`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from embedded.apiserver.api import Api
+from embedded.images import Catalogue
+from embedded.node.volumes import MountError, Volumes, field_value
+from embedded.zygote import Process
+
+Object = dict[str, Any]
+_VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+
+
+def process(
+    api: Api,
+    catalogue: Catalogue,
+    pod: Object,
+    container: Object,
+    volumes: Volumes,
+    root: Path,
+    log: Path,
+    cluster_env: dict[str, str],
+) -> Process:
+    """The process of one container; raises ImageError or MountError."""
+    image = catalogue.find(container["image"])
+    root.mkdir(parents=True, exist_ok=True)
+    mounts = _mount(container, volumes, root)
+    env = cluster_env | {"CONTAINER_ROOT": str(root), "POD_IP": pod["status"]["podIP"]}
+    env |= _environment(api, pod, container)
+    expanded = {name: _expand(value, env) for name, value in env.items()}
+    command = [_expand(word, expanded) for word in container.get("command", [])]
+    arguments = [_expand(word, expanded) for word in container.get("args", [])]
+    argv = image.argv(command, arguments)
+    return Process(
+        argv=[_inside(word, mounts) for word in argv],
+        env={name: _inside(value, mounts) for name, value in expanded.items()},
+        cwd=root,
+        log=log,
+        module=image.module,
+    )
+
+
+def _mount(container: Object, volumes: Volumes, root: Path) -> dict[str, str]:
+    """Link every mount below `root`; mounted path → real path, the longest first."""
+    mounts = {}
+    for mount in container.get("volumeMounts", []):
+        target = root / mount["mountPath"].strip("/")
+        source = volumes.path(mount["name"])
+        if not source.exists():
+            raise MountError(f'volume "{mount["name"]}" is mounted but not defined')
+        if mount.get("subPath"):
+            source = source / mount["subPath"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.is_symlink():
+            target.symlink_to(source)
+        mounts[mount["mountPath"].rstrip("/")] = str(target)
+    return dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
+
+
+def _inside(word: str, mounts: dict[str, str]) -> str:
+    """`word` with mounted paths replaced by the real ones."""
+    for path, real in mounts.items():
+        pattern = rf"(?<![\w./-]){re.escape(path)}(?=$|[/\s:,;\"'])"
+        word, count = re.subn(pattern, lambda _, real=real: real, word)  # type: ignore[misc]
+        if count:
+            break
+    return word
+
+
+def _environment(api: Api, pod: Object, container: Object) -> dict[str, str]:
+    namespace = pod["metadata"]["namespace"]
+    env: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        prefix = source.get("prefix", "")
+        for kind in ("configMap", "secret"):
+            if reference := source.get(f"{kind}Ref"):
+                data = _data(api, namespace, f"{kind.lower()}s", reference)
+                env |= {prefix + name: value for name, value in data.items()}
+    for entry in container.get("env", []):
+        source = entry.get("valueFrom")
+        if source is None:
+            env[entry["name"]] = _expand(entry.get("value", ""), env)
+        elif "fieldRef" in source:
+            env[entry["name"]] = field_value(pod, source["fieldRef"]["fieldPath"])
+        elif "configMapKeyRef" in source or "secretKeyRef" in source:
+            kind = "configmaps" if "configMapKeyRef" in source else "secrets"
+            reference = source.get("configMapKeyRef") or source["secretKeyRef"]
+            data = _data(api, namespace, kind, reference)
+            if reference["key"] in data:
+                env[entry["name"]] = data[reference["key"]]
+            elif not reference.get("optional"):
+                raise MountError(f"couldn't find key {reference['key']} in {reference['name']}")
+        else:
+            raise MountError(f"environment variable {entry['name']}: unsupported valueFrom")
+    return env
+
+
+def _data(api: Api, namespace: str, plural: str, reference: Object) -> dict[str, str]:
+    found = api.find("", plural, namespace, reference["name"])
+    if found is None:
+        if reference.get("optional"):
+            return {}
+        raise MountError(f'{plural.removesuffix("s")} "{reference["name"]}" not found')
+    data: dict[str, str] = found.get("data") or {}
+    if plural == "secrets":
+        return {k: base64.b64decode(v).decode() for k, v in data.items()}
+    return data
+
+
+def _expand(word: str, env: dict[str, str]) -> str:
+    return _VARIABLE.sub(lambda found: env.get(found[1], found[0]), word)
+
+
+def base_environment() -> dict[str, str]:
+    """What every process needs of the machine's environment, and nothing more."""
+    kept = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE", "PYTHONPATH")
+    return {name: os.environ[name] for name in kept if name in os.environ}

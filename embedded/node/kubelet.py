@@ -1,0 +1,188 @@
+"""The node: takes every Pod that is created and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from embedded.apiserver.api import Api, Options, now
+from embedded.apiserver.status import ApiError
+from embedded.images import Catalogue
+from embedded.net import Network
+from embedded.node.pod import PodWorker
+from embedded.node.volumes import MountError
+from embedded.zygote import Zygote
+
+if TYPE_CHECKING:
+    from embedded.apiserver.authn import Tokens
+
+Object = dict[str, Any]
+NODE = "embedded"
+log = logging.getLogger("embedded.node")
+
+
+class Kubelet:
+    """Schedules and runs Pods; answers the API server's questions about their logs."""
+
+    def __init__(
+        self,
+        api: Api,
+        tokens: Tokens,
+        zygote: Zygote,
+        catalogue: Catalogue,
+        network: Network,
+        folder: Path,
+        environment: dict[str, str],
+    ) -> None:
+        self.api, self.tokens, self.zygote, self.catalogue = api, tokens, zygote, catalogue
+        self.folder, self.environment, self.address = folder, environment, network.api
+        self.client = httpx.AsyncClient(verify=False, trust_env=False)
+        self._network = network
+        self._pods = api.resource("", "pods")
+        self._workers: dict[str, PodWorker] = {}
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._count = 0
+
+    async def run(self) -> None:
+        self._register()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_pods())
+            tasks.create_task(self._follow_config("configmaps"))
+            tasks.create_task(self._follow_config("secrets"))
+
+    async def close(self) -> None:
+        """Stop every container at once."""
+        await asyncio.gather(*(worker.stop(0) for worker in self._workers.values()))
+        for task in [*self._runs.values(), *self._ends.values()]:
+            task.cancel()
+        await self.client.aclose()
+
+    def log_file(self, pod: Object, container: str, previous: bool) -> Path | None:
+        worker = self._workers.get(pod["metadata"]["uid"])
+        return worker.log_file(container, previous) if worker else None
+
+    # -- following the API --------------------------------------------------------------
+
+    async def _follow_pods(self) -> None:
+        start = self.api.store.revision
+        for pod in list(self.api.store.list(self._pods.id)):
+            self._seen(pod)
+        async for event in self.api.store.watch(self._pods.id, start):
+            if event.type == "DELETED":
+                self._finish(event.object, 0)
+            else:
+                self._seen(event.object)
+
+    def _seen(self, pod: Object) -> None:
+        uid = pod["metadata"]["uid"]
+        if "deletionTimestamp" in pod["metadata"]:
+            self._finish(pod, pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+        elif uid not in self._workers:
+            self._take(pod)
+
+    def _take(self, pod: Object) -> None:
+        uid, metadata = pod["metadata"]["uid"], pod["metadata"]
+
+        def bind(live: Object) -> None:
+            live["spec"]["nodeName"] = NODE
+
+        bound = self.api.mutate(self._pods, metadata["namespace"], metadata["name"], bind)
+        worker = PodWorker(self, copy.deepcopy(bound), self._network.pod(self._count))
+        self._count += 1
+        self._workers[uid] = worker
+        self._runs[uid] = asyncio.create_task(self._run(worker))
+
+    async def _run(self, worker: PodWorker) -> None:
+        try:
+            await worker.run()
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("Pod %s/%s failed", *worker.key)
+
+    def _finish(self, pod: Object, grace: float) -> None:
+        uid = pod["metadata"]["uid"]
+        if uid not in self._ends and uid in self._workers:
+            self._ends[uid] = asyncio.create_task(self._end(pod, grace))
+
+    async def _end(self, pod: Object, grace: float) -> None:
+        uid = pod["metadata"]["uid"]
+        await self._workers[uid].stop(grace)
+        self._runs.pop(uid).cancel()
+        self._workers.pop(uid).discard()
+        found = self.api.store.get(self._pods.id, _key(pod))
+        if found and found["metadata"]["uid"] == uid:
+            self.api.finish_delete(self._pods, found)
+
+    async def _follow_config(self, plural: str) -> None:
+        resource = self.api.resource("", plural)
+        async for event in self.api.store.watch(resource.id, self.api.store.revision):
+            for worker in list(self._workers.values()):
+                mounted = (plural, event.key[1]) in worker.volumes.references()
+                if worker.key[0] == event.key[0] and mounted:
+                    with contextlib.suppress(MountError):
+                        worker.volumes.write()
+
+    # -- writing to the API -------------------------------------------------------------
+
+    def set_status(self, key: tuple[str, str], uid: str, change: Callable[[Object], None]) -> None:
+        """Change the status of a Pod, if it still is the same one."""
+        if self.api.get(self._pods, *key)["metadata"]["uid"] == uid:
+            self.api.mutate(self._pods, *key, change, "status", "kubelet")
+
+    def event(self, pod: Object, kind: str, reason: str, message: str) -> None:
+        """Record an Event about a Pod."""
+        namespace, name = _key(pod)
+        body = {
+            "metadata": {"generateName": f"{name}."},
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "count": 1,
+            "firstTimestamp": now(),
+            "lastTimestamp": now(),
+            "source": {"component": "kubelet", "host": NODE},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "name": name,
+                "namespace": namespace,
+                "uid": pod["metadata"]["uid"],
+            },
+        }
+        with contextlib.suppress(ApiError):
+            events = self.api.resource("", "events")
+            self.api.create(events, "v1", namespace, body, Options("kubelet", "Ignore"))
+
+    def _register(self) -> None:
+        nodes = self.api.resource("", "nodes")
+        self.api.create(nodes, "v1", "", {"metadata": {"name": NODE}}, Options("kubelet"))
+
+        def change(node: Object) -> None:
+            node["status"] = {
+                "addresses": [{"type": "InternalIP", "address": self.address}],
+                "conditions": [
+                    {
+                        "type": "Ready",
+                        "status": "True",
+                        "reason": "KubeletReady",
+                        "message": "processes can be started",
+                        "lastTransitionTime": now(),
+                    }
+                ],
+                "nodeInfo": {"kubeletVersion": "v1.34.0-embedded", "operatingSystem": "linux"},
+            }
+
+        self.api.mutate(nodes, "", NODE, change, "status", "kubelet")
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return (obj["metadata"]["namespace"], obj["metadata"]["name"])

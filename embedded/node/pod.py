@@ -1,0 +1,301 @@
+"""One Pod's life on the node: volumes, containers, probes, restarts, status, end.
+
+Upstream: `k8s.io/kubernetes/pkg/kubelet`. Containers of a Pod share its address. Left
+out: ephemeral containers, lifecycle hooks, resource limits, security contexts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from embedded.apiserver.api import now
+from embedded.apiserver.status import ApiError
+from embedded.images import ImageError
+from embedded.node.container import process
+from embedded.node.probes import EAGER_SECONDS, probe
+from embedded.node.volumes import MountError, Volumes
+from embedded.zygote import Running
+
+if TYPE_CHECKING:
+    from embedded.node.kubelet import Kubelet
+
+Object = dict[str, Any]
+BACK_OFF_FIRST, BACK_OFF_MOST = 1.0, 30.0
+RETRY_SECONDS = 0.1
+
+
+@dataclass
+class Container:
+    """What the node knows of one container."""
+
+    spec: Object
+    state: Object = field(default_factory=lambda: {"waiting": {"reason": "ContainerCreating"}})
+    last: Object = field(default_factory=dict)
+    ready: bool = False
+    started: bool = False
+    restarts: int = 0
+    running: Running | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.spec["name"])
+
+
+class PodWorker:
+    """Runs one Pod until it is deleted."""
+
+    def __init__(self, kubelet: Kubelet, pod: Object, address: str) -> None:
+        self._kubelet, self._address = kubelet, address
+        self.pod: Object = {**pod, "status": {**pod.get("status", {}), "podIP": address}}
+        metadata = pod["metadata"]
+        self.key = (metadata["namespace"], metadata["name"])
+        self.folder = kubelet.folder / metadata["uid"]
+        self.volumes = Volumes(kubelet.api, kubelet.tokens, self.pod, self.folder / "volumes")
+        self.containers = [Container(c) for c in pod["spec"]["containers"]]
+        self._init = [Container(c) for c in pod["spec"].get("initContainers", [])]
+        self._started = now()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def log_file(self, container: str, previous: bool) -> Path:
+        return self.folder / f"{container}{'.previous' if previous else ''}.log"
+
+    # -- life ---------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start everything; returns when the containers have ended for good."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._report("Pending")
+        await self._mount()
+        for container in self._init:
+            code = await self._run_once(container)
+            while code != 0:
+                await asyncio.sleep(BACK_OFF_FIRST)
+                code = await self._run_once(container)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = [tasks.create_task(self._keep(c)) for c in self.containers]
+        codes = [c.last.get("terminated", {}).get("exitCode", 0) for c in self.containers]
+        self._report("Failed" if any(codes) else "Succeeded")
+
+    async def stop(self, grace: float) -> None:
+        """SIGTERM, then SIGKILL after `grace` seconds."""
+        self._stopping = True
+        for container in [*self.containers, *self._init]:
+            if container.running:
+                container.running.signal(signal.SIGTERM if grace else signal.SIGKILL)
+        running = [c.running.exit_code for c in self.containers if c.running]
+        if running:
+            _, left = await asyncio.wait(running, timeout=grace or None)
+            for container in self.containers:
+                if left and container.running:
+                    container.running.signal(signal.SIGKILL)
+            if left:
+                await asyncio.wait(left)
+        for task in self._tasks:
+            task.cancel()
+
+    def discard(self) -> None:
+        """Remove the Pod's files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _mount(self) -> None:
+        told = ""
+        while True:
+            try:
+                self.volumes.write()
+            except MountError as error:
+                if str(error) != told:
+                    told = str(error)
+                    self._kubelet.event(self.pod, "Warning", "FailedMount", told)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _keep(self, container: Container) -> None:
+        """Run a container, again and again as the restart policy says."""
+        delay = BACK_OFF_FIRST
+        policy = self.pod["spec"].get("restartPolicy", "Always")
+        while True:
+            began = asyncio.get_running_loop().time()
+            code = await self._run_once(container)
+            if self._stopping or policy == "Never" or (policy == "OnFailure" and code == 0):
+                return
+            if asyncio.get_running_loop().time() - began > 60:
+                delay = BACK_OFF_FIRST
+            self._wait(
+                container,
+                "CrashLoopBackOff",
+                f"back-off {delay:.0f}s restarting failed container={container.name} "
+                f"pod={self.key[1]}_{self.key[0]}",
+            )
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, BACK_OFF_MOST)
+            container.restarts += 1
+            log = self.log_file(container.name, False)
+            if log.exists():
+                log.rename(self.log_file(container.name, True))
+
+    async def _run_once(self, container: Container) -> int:
+        running = await self._start(container)
+        container.running = running
+        container.state = {"running": {"startedAt": now()}}
+        spec = container.spec
+        container.ready = "readinessProbe" not in spec
+        container.started = "startupProbe" not in spec
+        self._report()
+        probing = asyncio.create_task(self._probe(container))
+        code = await running.exit_code
+        probing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await probing
+        container.running, container.ready = None, False
+        terminated: Object = {
+            "exitCode": code if code >= 0 else 128 - code,
+            "reason": "Completed" if code == 0 else "Error",
+            "startedAt": container.state["running"]["startedAt"],
+            "finishedAt": now(),
+        }
+        container.last = {"terminated": terminated}
+        container.state = {"terminated": terminated}
+        self._report()
+        return code
+
+    async def _start(self, container: Container) -> Running:
+        kubelet = self._kubelet
+        while True:
+            try:
+                wanted = process(
+                    kubelet.api,
+                    kubelet.catalogue,
+                    self.pod,
+                    container.spec,
+                    self.volumes,
+                    self.folder / "rootfs" / container.name,
+                    self.log_file(container.name, False),
+                    kubelet.environment,
+                )
+                return await kubelet.zygote.start(wanted)
+            except ImageError as error:
+                self._wait(container, "ErrImagePull", str(error))
+                kubelet.event(self.pod, "Warning", "Failed", str(error))
+                await asyncio.sleep(1)
+                self._wait(container, "ImagePullBackOff", str(error))
+                await asyncio.Event().wait()
+            except MountError as error:
+                self._wait(container, "CreateContainerConfigError", str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    # -- probes -------------------------------------------------------------------------
+
+    async def _probe(self, container: Container) -> None:
+        spec = container.spec
+        if startup := spec.get("startupProbe"):
+            await self._until_success(container, startup)
+            container.started = True
+        async with asyncio.TaskGroup() as tasks:
+            if readiness := spec.get("readinessProbe"):
+                tasks.create_task(self._readiness(container, readiness))
+            if liveness := spec.get("livenessProbe"):
+                tasks.create_task(self._liveness(container, liveness))
+
+    async def _ask(self, container: Container, spec: Object) -> str:
+        ports = {
+            p["name"]: p["containerPort"] for p in container.spec.get("ports", []) if "name" in p
+        }
+        return await probe(self._kubelet.client, spec, self._address, ports)
+
+    async def _until_success(self, container: Container, spec: Object) -> None:
+        while await self._ask(container, spec):
+            await asyncio.sleep(EAGER_SECONDS)
+
+    async def _readiness(self, container: Container, spec: Object) -> None:
+        await self._until_success(container, spec)
+        failures = 0
+        while True:
+            if not failures and not container.ready:
+                container.ready = True
+                self._report()
+            await asyncio.sleep(spec["periodSeconds"])
+            why = await self._ask(container, spec)
+            failures = failures + 1 if why else 0
+            if failures >= spec["failureThreshold"] and container.ready:
+                container.ready = False
+                self._kubelet.event(
+                    self.pod, "Warning", "Unhealthy", f"Readiness probe failed: {why}"
+                )
+                self._report()
+
+    async def _liveness(self, container: Container, spec: Object) -> None:
+        await self._until_success(container, spec)
+        failures = 0
+        while failures < spec["failureThreshold"]:
+            await asyncio.sleep(spec["periodSeconds"])
+            why = await self._ask(container, spec)
+            failures = failures + 1 if why else 0
+        self._kubelet.event(self.pod, "Warning", "Unhealthy", f"Liveness probe failed: {why}")
+        if container.running:
+            container.running.signal(signal.SIGKILL)
+
+    # -- status -------------------------------------------------------------------------
+
+    def _wait(self, container: Container, reason: str, message: str) -> None:
+        container.state = {"waiting": {"reason": reason, "message": message}}
+        self._report()
+
+    def _report(self, phase: str = "") -> None:
+        started = any(c.running or c.last for c in self.containers)
+        phase = phase or ("Running" if started else "Pending")
+        ready = phase == "Running" and all(c.ready for c in self.containers)
+        stamp = now()
+        conditions = [
+            ("PodScheduled", True),
+            ("Initialized", started or not self._init),
+            ("ContainersReady", ready),
+            ("Ready", ready),
+        ]
+
+        def change(pod: Object) -> None:
+            before = {c["type"]: c for c in pod.get("status", {}).get("conditions", [])}
+            pod["status"] = {
+                "phase": phase,
+                "hostIP": self._kubelet.address,
+                "podIP": self._address,
+                "podIPs": [{"ip": self._address}],
+                "startTime": self._started,
+                "qosClass": "BestEffort",
+                "conditions": [
+                    {"type": kind, "status": str(holds), "lastTransitionTime": stamp}
+                    if before.get(kind, {}).get("status") != str(holds)
+                    else before[kind]
+                    for kind, holds in conditions
+                ],
+                "containerStatuses": [_container_status(c) for c in self.containers],
+            }
+            if self._init:
+                statuses = [_container_status(c) for c in self._init]
+                pod["status"]["initContainerStatuses"] = statuses
+
+        with contextlib.suppress(ApiError):  # deleted meanwhile
+            self._kubelet.set_status(self.key, self.pod["metadata"]["uid"], change)
+
+
+def _container_status(container: Container) -> Object:
+    found: Object = {
+        "name": container.name,
+        "image": container.spec["image"],
+        "imageID": container.spec["image"],
+        "ready": container.ready,
+        "started": container.started and container.running is not None,
+        "restartCount": container.restarts,
+        "state": container.state,
+        "lastState": container.last if container.restarts else {},
+    }
+    if container.running:
+        found["containerID"] = f"process://{container.running.pid}"
+    return found

@@ -1,0 +1,73 @@
+"""Container probes over HTTP, TCP and exec.
+
+Upstream: `k8s.io/kubernetes/pkg/probe`. Until the first success the node probes every
+50 ms and waits for no `initialDelaySeconds`: a cluster that is up in seconds cannot wait
+for a period that was chosen for image pulls. After it, the probe's own period holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import httpx
+
+Object = dict[str, Any]
+EAGER_SECONDS = 0.05
+
+
+async def probe(
+    client: httpx.AsyncClient, spec: Object, address: str, ports: dict[str, int]
+) -> str:
+    """"" on success, or why it failed, in kubelet's words."""
+    seconds = float(spec.get("timeoutSeconds", 1))
+    if "httpGet" in spec:
+        return await _http(client, spec["httpGet"], address, ports, seconds)
+    if "tcpSocket" in spec or "grpc" in spec:
+        target = spec.get("tcpSocket") or spec["grpc"]
+        port = _number(target["port"], ports)
+        return await _tcp(target.get("host", address), port, seconds)
+    return await _exec(spec["exec"]["command"], seconds) if "exec" in spec else ""
+
+
+def _number(port: int | str, ports: dict[str, int]) -> int:
+    return ports.get(port, 0) if isinstance(port, str) else port
+
+
+async def _http(
+    client: httpx.AsyncClient, get: Object, address: str, ports: dict[str, int], seconds: float
+) -> str:
+    scheme = get.get("scheme", "HTTP").lower()
+    host, port = get.get("host", address), _number(get["port"], ports)
+    url = f"{scheme}://{host}:{port}{get.get('path', '/')}"
+    headers = {h["name"]: h["value"] for h in get.get("httpHeaders", [])}
+    try:
+        answer = await client.get(url, headers=headers, timeout=seconds)
+    except httpx.TransportError as error:
+        return f'Get "{url}": {error}'
+    code = answer.status_code
+    return "" if 200 <= code < 400 else f"HTTP probe failed with statuscode: {code}"
+
+
+async def _tcp(host: str, port: int, seconds: float) -> str:
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), seconds)
+    except (OSError, TimeoutError) as error:
+        return f"dial tcp {host}:{port}: {error}"
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return ""
+
+
+async def _exec(command: list[str], seconds: float) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), seconds)
+    except TimeoutError:
+        process.kill()
+        return f"command {command} timed out"
+    return "" if process.returncode == 0 else output.decode(errors="replace")

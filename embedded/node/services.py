@@ -1,0 +1,176 @@
+"""ClusterIPs and the forwarding behind them: what kube-proxy does, as TCP relays.
+
+Upstream: `k8s.io/kubernetes/pkg/proxy`. A Service listens on its ClusterIP and (shifted)
+ports while it exists; a connection goes to a random ready endpoint, or is closed at once
+when there is none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+from embedded.apiserver.api import Api
+from embedded.apiserver.resources import Resource
+from embedded.net import Network, unprivileged
+
+Object = dict[str, Any]
+_SLICES = ("discovery.k8s.io", "endpointslices")
+log = logging.getLogger("embedded.node")
+
+
+class ClusterIPs:
+    """Admission that gives every Service its address."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self._next = network, 0
+
+    def __call__(self, api: Api, resource: Resource, obj: Object, old: Object | None) -> None:
+        if resource.id != ("", "services"):
+            return
+        spec = obj["spec"]
+        if old and old["spec"].get("clusterIP"):
+            spec["clusterIP"] = old["spec"]["clusterIP"]
+        elif spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
+            spec["clusterIP"] = self._network.service(self._next)
+            self._next += 1
+        if spec.get("clusterIP"):
+            spec["clusterIPs"] = [spec["clusterIP"]]
+            spec |= {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+
+
+class Forwarder:
+    """Listens for every Service and relays to its endpoints."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._services = api.resource("", "services")
+        self._servers: dict[tuple[str, int], asyncio.Server] = {}
+
+    async def run(self) -> None:
+        start = self._api.store.revision
+        for service in list(self._api.store.list(self._services.id)):
+            await self._update(service)
+        async for event in self._api.store.watch(self._services.id, start):
+            if event.type == "DELETED":
+                self._close(event.object, set())
+            else:
+                if event.old:
+                    self._close(event.old, _listeners(event.object))
+                await self._update(event.object)
+
+    def close(self) -> None:
+        for server in self._servers.values():
+            server.close()
+
+    async def _update(self, service: Object) -> None:
+        for address, port, name in _listeners(service):
+            if (address, port) in self._servers:
+                continue
+            namespace = service["metadata"]["namespace"]
+            target = (namespace, service["metadata"]["name"], name)
+            loop = asyncio.get_running_loop()
+            try:
+                self._servers[address, port] = await loop.create_server(
+                    lambda target=target: _Client(self, target), address, port
+                )
+            except OSError as error:
+                log.error("Service %s/%s: %s:%s: %s", *target[:2], address, port, error)
+
+    def _close(self, service: Object, kept: set[tuple[str, int, str]]) -> None:
+        for address, port, name in _listeners(service) - kept:
+            if server := self._servers.pop((address, port), None):
+                server.close()
+
+    def endpoint(self, target: tuple[str, str, str]) -> tuple[str, int] | None:
+        """A ready (address, port) for (namespace, service, port name)."""
+        namespace, service, port_name = target
+        found = []
+        for slice_ in self._api.store.list(_SLICES, namespace):
+            if slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name") != service:
+                continue
+            ports = [p["port"] for p in slice_.get("ports") or [] if p.get("name", "") == port_name]
+            found += [
+                (address, ports[0])
+                for endpoint in slice_.get("endpoints", [])
+                for address in endpoint["addresses"]
+                if endpoint["conditions"].get("ready", True) and ports
+            ]
+        return random.choice(found) if found else None
+
+
+def _listeners(service: Object) -> set[tuple[str, int, str]]:
+    address = service["spec"].get("clusterIP", "")
+    if not address or address == "None":
+        return set()
+    ports = service["spec"].get("ports", [])
+    return {(address, unprivileged(p["port"]), p.get("name", "")) for p in ports}
+
+
+class _Relay(asyncio.Protocol):
+    """One side of a relayed connection; `peer` is the other."""
+
+    peer: asyncio.Transport | None = None
+    transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer:
+            self.peer.write(data)
+
+    def eof_received(self) -> bool:
+        if self.peer and self.peer.can_write_eof():
+            self.peer.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.peer:
+            self.peer.close()
+
+    def pause_writing(self) -> None:
+        if self.peer:
+            self.peer.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self.peer:
+            self.peer.resume_reading()
+
+
+class _Client(_Relay):
+    """The accepted side: connects to an endpoint, then passes on."""
+
+    def __init__(self, forwarder: Forwarder, target: tuple[str, str, str]) -> None:
+        self._forwarder, self._target = forwarder, target
+        self._early: list[bytes] = []
+        self._connecting: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._connecting = asyncio.create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer:
+            self.peer.write(data)
+        else:
+            self._early.append(data)
+
+    async def _connect(self) -> None:
+        endpoint = self._forwarder.endpoint(self._target)
+        try:
+            if endpoint is None:
+                raise ConnectionRefusedError("no endpoints")
+            _, upstream = await asyncio.get_running_loop().create_connection(_Relay, *endpoint)
+        except OSError:
+            self.transport.abort()
+            return
+        if self.transport.is_closing():
+            upstream.transport.close()
+            return
+        upstream.peer, self.peer = self.transport, upstream.transport
+        for data in self._early:
+            self.peer.write(data)
