@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 
 Object = dict[str, Any]
 Key = tuple[str, str]
+_APPLY_AGAIN_SECONDS = 1.0
 _TOKEN_FOLDER = "var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -52,6 +54,7 @@ class Kube:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         token = (folder / "token").read_text()
         self._manager = manager
+        self._applied: dict[str, tuple[Object, float]] = {}
         self._client = httpx.AsyncClient(
             base_url=f"https://{host}:{port}",
             headers={"authorization": f"Bearer {token}", "user-agent": manager},
@@ -93,12 +96,16 @@ class Kube:
             if error.code != 404:
                 raise
 
-    async def apply(self, resource: str, obj: Object, subresource: str = "") -> Object:
-        """Server-side apply with force."""
+    async def apply(self, resource: str, obj: Object) -> None:
+        """Server-side apply with force; the same object again within a second is not sent."""
         metadata = obj["metadata"]
-        path = path_of(resource, metadata.get("namespace", ""), metadata["name"], subresource)
+        path = path_of(resource, metadata.get("namespace", ""), metadata["name"])
+        sent, now = self._applied.get(path), time.monotonic()
+        if sent and sent[0] == obj and now - sent[1] < _APPLY_AGAIN_SECONDS:
+            return
         query = f"?fieldManager={self._manager}&force=true"
-        return await self.request("PATCH", path + query, obj, "application/apply-patch+yaml")
+        await self.request("PATCH", path + query, obj, "application/apply-patch+yaml")
+        self._applied[path] = (obj, now)
 
     async def set_status(self, resource: str, obj: Object, status: Object) -> None:
         """Replace fields of `.status`, unless they already are so; `obj` is the object as seen.
@@ -187,6 +194,10 @@ class Cache:
 
     def get(self, resource: str, namespace: str, name: str) -> Object | None:
         return self._objects[resource].get((namespace, name))
+
+    def touch(self) -> None:
+        """Reconcile again although no object changed."""
+        self._changed.set()
 
     async def run(self, reconcile: Callable[[], Any]) -> None:
         """Call `reconcile` (a coroutine function) after every change, once all is known.

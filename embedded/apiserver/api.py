@@ -103,7 +103,7 @@ class Api:
         if "status" in resource.subresources:
             obj.pop("status", None)
         metadata |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
-        for stale in ("resourceVersion", "deletionTimestamp", "managedFields"):
+        for stale in ("resourceVersion", "generation", "deletionTimestamp", "managedFields"):
             metadata.pop(stale, None)
         if "spec" in obj:
             metadata["generation"] = 1

@@ -15,8 +15,8 @@ Object = dict[str, Any]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 VERSION = {
     "major": "1",
-    "minor": "34",
-    "gitVersion": "v1.34.0-embedded",
+    "minor": "33",
+    "gitVersion": "v1.33.0-embedded",
     "gitCommit": "",
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",

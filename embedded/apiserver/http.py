@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from embedded.apiserver import discovery, rbac, reviews, selectors, status, table
+from embedded.apiserver import discovery, protobuf, rbac, reviews, selectors, status, table
 from embedded.apiserver.api import Api, Options, User
 from embedded.apiserver.authn import ISSUER, Tokens
 from embedded.apiserver.proxy import Nodes, pod_log, proxy
@@ -409,6 +409,8 @@ async def _body(request: Request, optional: bool = False) -> Any:
     if not raw and optional:
         return None
     content_type = request.headers.get("content-type", "application/json").split(";")[0].strip()
+    if content_type == protobuf.MEDIA_TYPE:
+        return protobuf.decode(raw)
     try:
         if content_type in _YAML:
             return yaml.load(raw, Loader=yaml.CSafeLoader)

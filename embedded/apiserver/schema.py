@@ -84,7 +84,9 @@ class ObjectSchema:
     def validate(self, value: Any) -> list[Cause]:
         """Field errors in Kubernetes' wording, in the order of their paths."""
         errors = sorted(self._validator.iter_errors(value), key=lambda e: _path(e.absolute_path))
-        return [cause for error in errors for cause in _causes(error)]
+        causes = [cause for error in errors for cause in _causes(error)]
+        # One "required" error comes for each missing field, and names them all.
+        return list({(c["field"], c["message"]): c for c in causes}.values())
 
     @cached_property
     def _validator(self) -> Draft202012Validator:

@@ -59,6 +59,12 @@ def _deployment(deployment: Object) -> list[Any]:
     return [ready, updated, available, _age(deployment), images]
 
 
+def _replica_set(found: Object) -> list[Any]:
+    state = found.get("status", {})
+    current, ready = state.get("replicas", 0), state.get("readyReplicas", 0)
+    return [found["spec"].get("replicas", 1), current, ready, _age(found)]
+
+
 def _service(service: Object) -> list[Any]:
     spec = service["spec"]
     ports = ",".join(f"{p['port']}/{p.get('protocol', 'TCP')}" for p in spec.get("ports", []))
@@ -104,6 +110,7 @@ def _role(binding: Object) -> list[Any]:
 _PRINTERS: dict[tuple[str, str], tuple[str, Printer]] = {
     ("", "pods"): ("Ready Status Restarts Age IP* Node*", _pod),
     ("apps", "deployments"): ("Ready Up-to-date Available Age Images*", _deployment),
+    ("apps", "replicasets"): ("Desired Current Ready Age", _replica_set),
     ("", "services"): ("Type Cluster-IP External-IP Port(s) Age", _service),
     ("discovery.k8s.io", "endpointslices"): ("AddressType Ports Endpoints Age", _slice),
     ("", "namespaces"): ("Status Age", lambda o: [o.get("status", {}).get("phase"), _age(o)]),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import Any
+from typing import Any, cast
 
 from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
 
@@ -37,8 +37,7 @@ class DnsServer(asyncio.DatagramProtocol):
         await loop.create_datagram_endpoint(lambda: self, local_addr=(address, DNS_PORT))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         query = DNSRecord.parse(data)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import logging
+import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from embedded.apiserver.api import Api, Options, now
+from embedded.apiserver.discovery import VERSION
 from embedded.apiserver.status import ApiError
 from embedded.images import Catalogue
 from embedded.net import Network
@@ -178,10 +180,26 @@ class Kubelet:
                         "lastTransitionTime": now(),
                     }
                 ],
-                "nodeInfo": {"kubeletVersion": "v1.34.0-embedded", "operatingSystem": "linux"},
+                "nodeInfo": _node_info(),
             }
 
         self.api.mutate(nodes, "", NODE, change, "status", "kubelet")
+
+
+def _node_info() -> Object:
+    system = platform.uname()
+    return {
+        "architecture": system.machine,
+        "bootID": "",
+        "containerRuntimeVersion": "process://1",
+        "kernelVersion": system.release,
+        "kubeProxyVersion": "",
+        "kubeletVersion": VERSION["gitVersion"],
+        "machineID": "",
+        "operatingSystem": "linux",
+        "osImage": system.system,
+        "systemUUID": "",
+    }
 
 
 def _key(obj: Object) -> tuple[str, str]:

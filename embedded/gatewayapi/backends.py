@@ -1,0 +1,91 @@
+"""backendRefs to Services → Envoy clusters of their ready endpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.gatewayapi import envoy
+from embedded.gatewayapi.attach import granted
+from embedded.gatewayapi.routes import Backend
+
+Object = dict[str, Any]
+Problem = tuple[str, str]  # (reason of ResolvedRefs=False, message)
+
+
+class Backends:
+    """Resolves backendRefs, and remembers the clusters that they need."""
+
+    def __init__(
+        self,
+        services: list[Object],
+        slices: list[Object],
+        grants: list[Object],
+        destination_rules: list[Object],
+    ) -> None:
+        self._services = {_key(s): s for s in services}
+        self._slices, self._grants = slices, grants
+        self._tls = {
+            rule["spec"]["host"]
+            for rule in destination_rules
+            if rule["spec"].get("trafficPolicy", {}).get("tls", {}).get("mode") == "SIMPLE"
+        }
+        self._clusters: dict[str, Object] = {}
+
+    def clusters(self) -> list[Object]:
+        return list(self._clusters.values())
+
+    def resolve(self, rule: Object, namespace: str) -> tuple[list[Backend], list[Problem]]:
+        """The backends of a rule of a route in `namespace`, and what did not resolve."""
+        found, problems = [], []
+        for ref in rule.get("backendRefs", []):
+            backend = self._one(ref, namespace)
+            if isinstance(backend, Backend):
+                found.append(backend)
+            else:
+                problems.append(backend)
+        return found, problems
+
+    def _one(self, ref: Object, own: str) -> Backend | Problem:
+        kind, name = ref.get("kind", "Service"), ref["name"]
+        namespace = ref.get("namespace", own)
+        if ref.get("group", "") or kind != "Service":
+            text = f"referencing unsupported backendRef: group {ref.get('group')!r} kind {kind!r}"
+            return "InvalidKind", text
+        if not granted(self._grants, "HTTPRoute", own, ref, namespace):
+            text = f"backendRef {name}/{namespace} not accessible to a HTTPRoute in namespace "
+            return "RefNotPermitted", f'{text}"{own}" (missing a ReferenceGrant?)'
+        service = self._services.get((namespace, name))
+        if service is None:
+            return "BackendNotFound", f"backend({name}.{namespace}.svc.cluster.local) not found"
+        port = next((p for p in service["spec"]["ports"] if p["port"] == ref.get("port")), None)
+        if port is None:
+            text = f"Service {namespace}/{name} has no port {ref.get('port')}"
+            return "BackendNotFound", text
+        host = f"{name}.{namespace}.svc.cluster.local"
+        cluster = f"outbound|{port['port']}||{host}"
+        if cluster not in self._clusters:
+            more = envoy.upstream_tls(host) if host in self._tls else {}
+            found = self._endpoints(namespace, name, port.get("name", ""))
+            self._clusters[cluster] = envoy.static_cluster(cluster, found, **more)
+        return Backend(cluster, ref.get("weight", 1))
+
+    def _endpoints(self, namespace: str, service: str, port_name: str) -> list[tuple[str, int]]:
+        out = []
+        for found in self._slices:
+            labels = found["metadata"].get("labels", {})
+            if labels.get("kubernetes.io/service-name") != service:
+                continue
+            if found["metadata"]["namespace"] != namespace:
+                continue
+            ports = {p.get("name", ""): p["port"] for p in found.get("ports") or []}
+            out += [
+                (address, ports[port_name])
+                for endpoint in found.get("endpoints", [])
+                if endpoint["conditions"].get("ready", True) and port_name in ports
+                for address in endpoint["addresses"]
+            ]
+        return sorted(out)
+
+
+def _key(obj: Object) -> tuple[str, str]:
+    return obj["metadata"]["namespace"], obj["metadata"]["name"]

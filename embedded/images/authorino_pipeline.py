@@ -1,0 +1,304 @@
+"""The phases of one AuthConfig: identity → metadata → authorization → response."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from embedded import cel
+from embedded.kube import Kube, KubeError
+from embedded.selectors import select
+
+Object = dict[str, Any]
+_TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_KNOWN = {
+    "authentication": ("kubernetesTokenReview", "anonymous", "plain"),
+    "metadata": ("http",),
+    "authorization": ("kubernetesSubjectAccessReview", "patternMatching"),
+}
+
+
+class UnsupportedError(Exception):
+    """An AuthConfig that this stand-in cannot evaluate."""
+
+
+class Denied(Exception):
+    """A refusal: HTTP status and headers."""
+
+    def __init__(self, code: int, headers: dict[str, str]) -> None:
+        super().__init__(headers.get("x-ext-auth-reason", ""))
+        self.code, self.headers = code, headers
+
+
+class Unauthenticated(Exception):
+    """One identity rule that did not find who it is."""
+
+
+class Pipeline:
+    """Evaluates requests against one AuthConfig spec."""
+
+    def __init__(self, spec: Object, kube: Kube, client: httpx.AsyncClient) -> None:
+        for phase, known in _KNOWN.items():
+            for name, rule in (spec.get(phase) or {}).items():
+                if not any(kind in rule for kind in known):
+                    text = f"{phase}.{name}: the embedded Authorino knows {', '.join(known)}"
+                    raise UnsupportedError(text)
+        self._spec, self._kube, self._client = spec, kube, client
+        self._caches: dict[str, dict[str, tuple[float, Any]]] = {}
+
+    async def evaluate(self, data: Object) -> tuple[dict[str, str], Object]:
+        """(headers to set on the request, dynamic metadata); raises Denied."""
+        data = {**data, "auth": {"identity": None, "metadata": {}, "authorization": {}}}
+        auth = data["auth"]
+        if not self._applies(self._spec, data):
+            return {}, {}
+        auth["identity"] = await self._identity(data)
+        for name, rule in _ordered(self._spec.get("metadata")):
+            if self._applies(rule, data):
+                value = await self._cached("metadata", name, rule, data, self._metadata)
+                if value is not None:
+                    auth["metadata"][name] = value
+        for name, rule in _ordered(self._spec.get("authorization")):
+            if self._applies(rule, data):
+                await self._cached("authorization", name, rule, data, self._authorize)
+        return self._response(data)
+
+    # -- phases -------------------------------------------------------------------------
+
+    async def _identity(self, data: Object) -> Any:
+        rules = self._spec.get("authentication") or {}
+        if not rules:
+            return {"anonymous": True}
+        failures: dict[str, str] = {}
+        for name, rule in _ordered(rules):
+            if not self._applies(rule, data):
+                continue
+            try:
+                identity = await self._cached("identity", name, rule, data, self._who)
+            except Unauthenticated as error:
+                failures[name] = str(error)
+                continue
+            return _extended(identity, rule, data)
+        first = next(iter(failures), next(iter(rules)))
+        reason = failures.get(first, "") if len(failures) < 2 else json.dumps(failures)
+        challenge = f'{_scheme(rules[first])} realm="{first}"'
+        headers = {"www-authenticate": challenge, "x-ext-auth-reason": reason}
+        raise Denied(401, self._customised("unauthenticated", headers, data))
+
+    async def _who(self, name: str, rule: Object, data: Object) -> Any:
+        del name
+        if "anonymous" in rule:
+            return {"anonymous": True}
+        if "plain" in rule:
+            identity = _value(rule["plain"], data)
+            if identity is None:
+                raise Unauthenticated("could not retrieve identity object or null")
+            return identity
+        token = _credential(rule, data)
+        if token is None:
+            raise Unauthenticated("credential not found")
+        audiences = rule["kubernetesTokenReview"].get("audiences") or [data["request"]["host"]]
+        spec = {"token": token, "audiences": audiences}
+        try:
+            review = await self._kube.request("POST", _TOKEN_REVIEWS, {"spec": spec})
+        except KubeError as error:
+            raise Unauthenticated(str(error)) from error
+        if not review["status"].get("authenticated"):
+            raise Unauthenticated("not authenticated")
+        return review["status"]
+
+    async def _metadata(self, name: str, rule: Object, data: Object) -> Any:
+        http = rule["http"]
+        url = http.get("url") or str(_value(http.get("urlExpression", {}), data))
+        headers = {k: cel.as_text(_value(v, data)) for k, v in http.get("headers", {}).items()}
+        content = None
+        if "body" in http:
+            body = _value(http["body"], data)
+            content = body if isinstance(body, str) else json.dumps(body)
+            default = "application/x-www-form-urlencoded"
+            headers["content-type"] = http.get("contentType", default)
+        try:
+            method = http.get("method", "GET")
+            answer = await self._client.request(method, url, content=content, headers=headers)
+            answer.raise_for_status()
+            return answer.json()
+        except (httpx.HTTPError, OSError, ValueError, cel.CelError) as error:
+            print(f"metadata {name}: {error}", flush=True)  # not a denial: goes on without it
+            return None
+
+    async def _authorize(self, name: str, rule: Object, data: Object) -> Any:
+        if "patternMatching" in rule:
+            if not self._matches(rule["patternMatching"]["patterns"], data):
+                self._refuse("Unauthorized", data)
+            return True
+        review = rule["kubernetesSubjectAccessReview"]
+        spec: Object = {"user": cel.as_text(_value(review["user"], data))}
+        if "authorizationGroups" in review:
+            spec["groups"] = _value(review["authorizationGroups"], data)
+        elif "groups" in review:
+            spec["groups"] = review["groups"]
+        attributes = review.get("resourceAttributes")
+        if attributes is not None:
+            spec["resourceAttributes"] = {
+                key: cel.as_text(_value(value, data)) for key, value in attributes.items()
+            }
+        else:
+            request = data["request"]
+            spec["nonResourceAttributes"] = {
+                "path": request["url_path"],
+                "verb": request["method"].lower(),
+            }
+        try:
+            answer = await self._kube.request("POST", _ACCESS_REVIEWS, {"spec": spec})
+        except KubeError as error:
+            self._refuse(str(error), data)
+        if not answer["status"]["allowed"]:
+            reason = answer["status"].get("reason") or "unknown reason"
+            self._refuse(f"not authorized: {reason}", data)
+        return True
+
+    def _refuse(self, reason: str, data: Object) -> None:
+        headers = {"x-ext-auth-reason": reason}
+        raise Denied(403, self._customised("unauthorized", headers, data))
+
+    def _customised(self, kind: str, headers: dict[str, str], data: Object) -> dict[str, str]:
+        own = (self._spec.get("response") or {}).get(kind) or {}
+        extra = {
+            name.lower(): cel.as_text(_value(value, data))
+            for name, value in (own.get("headers") or {}).items()
+        }
+        return {**headers, **extra}
+
+    def _response(self, data: Object) -> tuple[dict[str, str], Object]:
+        success = (self._spec.get("response") or {}).get("success") or {}
+        headers = {
+            (rule.get("key") or name): cel.as_text(value)
+            for name, rule in _ordered(success.get("headers"))
+            if self._applies(rule, data) and (value := _item(rule, data)) is not None
+        }
+        metadata = {
+            (rule.get("key") or name): value
+            for name, rule in _ordered(success.get("filters") or success.get("dynamicMetadata"))
+            if self._applies(rule, data) and (value := _item(rule, data)) is not None
+        }
+        return headers, metadata
+
+    # -- shared -------------------------------------------------------------------------
+
+    def _applies(self, rule: Object, data: Object) -> bool:
+        return self._matches(rule.get("when") or [], data)
+
+    def _matches(self, patterns: list[Object], data: Object) -> bool:
+        return all(_pattern_holds(pattern, data) for pattern in patterns)
+
+    async def _cached(
+        self,
+        phase: str,
+        name: str,
+        rule: Object,
+        data: Object,
+        evaluate: Callable[[str, Object, Object], Awaitable[Any]],
+    ) -> Any:
+        """`evaluate`, or what it gave for the same cache key within its time to live."""
+        spec = rule.get("cache")
+        key = _value(spec["key"], data) if spec else None
+        if not spec or key is None:
+            return await evaluate(name, rule, data)
+        cache = self._caches.setdefault(f"{phase}/{name}", {})
+        known = cache.get(cel.as_text(key))
+        if known and known[0] > time.monotonic():
+            return known[1]
+        value = await evaluate(name, rule, data)
+        if value is not None:
+            cache[cel.as_text(key)] = (time.monotonic() + spec.get("ttl", 60), value)
+        return value
+
+
+def _ordered(rules: Object | None) -> list[tuple[str, Object]]:
+    return sorted((rules or {}).items(), key=lambda item: item[1].get("priority", 0))
+
+
+def _value(source: Object, data: Object) -> Any:
+    """`value`, `expression` (CEL) or `selector`; None when there is nothing."""
+    if "expression" in source:
+        return cel.evaluate(source["expression"], data)
+    if "selector" in source:
+        selector = source["selector"]
+        if "{" in selector and not selector.split(".")[0].isidentifier():
+            return re.sub(
+                r"\{([^{}]+)\}", lambda f: cel.as_text(select(f[1], data) or ""), selector
+            )
+        return select(selector, data)
+    return source.get("value")
+
+
+def _item(rule: Object, data: Object) -> Any:
+    """A response item; an expression on something missing leaves out what it was for."""
+    if "json" in rule:
+        found = {}
+        for name, source in rule["json"]["properties"].items():
+            try:
+                found[name] = _value(source, data)
+            except cel.CelError:
+                continue
+        return found
+    try:
+        return _value(rule.get("plain", {}), data)
+    except cel.CelError:
+        return None
+
+
+def _extended(identity: Any, rule: Object, data: Object) -> Any:
+    """`overrides`, and `defaults` where the identity has nothing under the name."""
+    if not isinstance(identity, dict):
+        return identity
+    out = dict(identity)
+    for kind in ("defaults", "overrides"):
+        for name, source in (rule.get(kind) or {}).items():
+            if kind == "overrides" or name not in identity:
+                seen = {**data, "auth": {**data["auth"], "identity": identity}}
+                try:
+                    out[name] = _value(source, seen)
+                except cel.CelError:
+                    continue
+    return out
+
+
+def _scheme(rule: Object) -> str:
+    location = (rule.get("credentials") or {}).get("authorizationHeader") or {}
+    return str(location.get("prefix", "Bearer"))
+
+
+def _credential(rule: Object, data: Object) -> str | None:
+    credentials, headers = rule.get("credentials") or {}, data["request"]["headers"]
+    if "customHeader" in credentials:
+        return headers.get(credentials["customHeader"]["name"].lower()) or None
+    prefix, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() or None if prefix == _scheme(rule) else None
+
+
+def _pattern_holds(pattern: Object, data: Object) -> bool:
+    if "predicate" in pattern:
+        return cel.holds(pattern["predicate"], data)
+    if "all" in pattern:
+        return all(_pattern_holds(p, data) for p in pattern["all"])
+    if "any" in pattern:
+        return any(_pattern_holds(p, data) for p in pattern["any"])
+    found, wanted = select(pattern["selector"], data), pattern.get("value", "")
+    text = "" if found is None else cel.as_text(found)
+    match pattern["operator"]:
+        case "eq":
+            return text == wanted
+        case "neq":
+            return text != wanted
+        case "incl":
+            return isinstance(found, list) and wanted in found
+        case "excl":
+            return not (isinstance(found, list) and wanted in found)
+    return re.search(wanted, text) is not None

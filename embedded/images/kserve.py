@@ -1,0 +1,244 @@
+"""KServe's LLMInferenceService controller, with odh-model-controller's RBAC for tiers.
+
+Stands for quay.io/kserve/llmisvc-controller. Upstream: kserve/kserve
+`pkg/controller/v1alpha1/llmisvc` (workload, Service `<name>-kserve-workload-svc`, managed
+HTTPRoute, self-signed certificate, status), opendatahub-io/odh-model-controller (the
+DestinationRule, and the Role from the annotation `alpha.maas.opendatahub.io/tiers`).
+Left out: the scheduler and InferencePool, workers and parallelism, storage, monitoring.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import yaml
+
+from embedded import rpc
+from embedded.gatewayapi import envoy
+from embedded.gatewayapi.status import condition, is_true
+from embedded.kube import Cache, Kube
+from embedded.tls import Authority
+
+MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
+ROUTES, GATEWAYS = "gateway.networking.k8s.io/v1/httproutes", "gateway.networking.k8s.io/v1/gateways"
+DEPLOYMENTS, CONFIG_MAPS = "apps/v1/deployments", "v1/configmaps"
+DESTINATION_RULES = "networking.istio.io/v1/destinationrules"
+ROLES = "rbac.authorization.k8s.io/v1/roles"
+BINDINGS = "rbac.authorization.k8s.io/v1/rolebindings"
+TIERS = "alpha.maas.opendatahub.io/tiers"
+DEFAULT_GATEWAY = {"name": "kserve-ingress-gateway", "namespace": "kserve"}
+PORT = 8000
+Object = dict[str, Any]
+
+
+class Controller:
+    """Brings LLMInferenceServices in step with what they own."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        watched = [MODELS, ROUTES, GATEWAYS, DEPLOYMENTS, CONFIG_MAPS, "v1/secrets", BINDINGS]
+        self._cache = Cache(kube, watched)
+        self._authority = Authority()
+
+    async def run(self) -> None:
+        await self._cache.run(self._reconcile)
+
+    async def _reconcile(self) -> None:
+        for model in self._cache.list(MODELS):
+            await self._certificate(model)
+            for resource, body in [*_workload(model), *_route(model)]:
+                await self._kube.apply(resource, body)
+            await self._access(model)
+            await self._status(model)
+
+    async def _certificate(self, model: Object) -> None:
+        common = _common(model, "kserve-self-signed-certs")
+        if self._cache.get("v1/secrets", common["namespace"], common["name"]):
+            return
+        host = f"{_service(model)}.{common['namespace']}.svc.cluster.local"
+        chain, key = self._authority.issue([host, host.removesuffix(".cluster.local")])
+        pair = {"tls.crt": chain, "tls.key": key}
+        data = {name: base64.b64encode(value).decode() for name, value in pair.items()}
+        await self._kube.apply("v1/secrets", {"metadata": common, "data": data})
+
+    async def _access(self, model: Object) -> None:
+        """Let the annotated tiers `post` to the model."""
+        annotation = model["metadata"].get("annotations", {}).get(TIERS)
+        common = _common(model, "model-post-access")
+        namespace, name = common["namespace"], common["name"]
+        tiers = _tiers(annotation, self._cache.list(CONFIG_MAPS))
+        if not tiers:
+            if self._cache.get(BINDINGS, namespace, name):
+                await self._kube.delete(BINDINGS, namespace, name)
+                await self._kube.delete(ROLES, namespace, name)
+            return
+        rule = {
+            "apiGroups": ["serving.kserve.io"],
+            "resources": ["llminferenceservices"],
+            "resourceNames": [model["metadata"]["name"]],
+            "verbs": ["post"],
+        }
+        role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        subjects = [
+            {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "Group",
+                "name": f"system:serviceaccounts:{gateway['name']}-tier-{tier}",
+            }
+            for gateway in _gateways(model)
+            for tier in tiers
+        ]
+        await self._kube.apply(ROLES, {"metadata": common, "rules": [rule]})
+        binding = {"metadata": common, "roleRef": role_ref, "subjects": subjects}
+        await self._kube.apply(BINDINGS, binding)
+
+    async def _status(self, model: Object) -> None:
+        metadata = model["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        deployment = self._cache.get(DEPLOYMENTS, namespace, f"{name}-kserve")
+        workload = is_true(deployment, "Available")
+        route = self._cache.get(ROUTES, namespace, f"{name}-kserve-route")
+        parents = (route or {}).get("status", {}).get("parents", [])
+        routed = not _has_route(model) or bool(parents) and all(
+            is_true({"status": p}, "Accepted") for p in parents
+        )
+        conditions = [
+            _ready("MainWorkloadReady", workload, "the workload is not available", model),
+            _ready("RouterReady", routed, "the HTTPRoute is not accepted", model),
+            _ready("Ready", workload and routed, "not everything is ready", model),
+        ]
+        addresses = [
+            {"url": f"http://{host}/{namespace}/{name}"}
+            for ref in (_gateways(model) if _has_route(model) else [])
+            for host in self._hosts(ref)
+        ]
+        status: Object = {"conditions": conditions, "addresses": addresses}
+        if addresses:
+            status["url"] = addresses[0]["url"]
+        await self._kube.set_status(MODELS, model, status)
+
+    def _hosts(self, ref: Object) -> list[str]:
+        gateway = self._cache.get(GATEWAYS, ref["namespace"], ref["name"])
+        if gateway is None:
+            return []
+        named = [li["hostname"] for li in gateway["spec"]["listeners"] if "hostname" in li]
+        found = gateway.get("status", {}).get("addresses", [])
+        return sorted(set(named)) or [address["value"] for address in found]
+
+
+def _ready(kind: str, holds: bool, message: str, model: Object) -> Object:
+    reason = "Ready" if holds else "NotReady"
+    return condition(kind, holds, reason, "" if holds else message, model)
+
+
+def _tiers(annotation: str | None, config_maps: list[Object]) -> list[str]:
+    """The tiers of the annotation; `[]` means every tier that there is."""
+    if annotation is None:
+        return []
+    try:
+        named = json.loads(annotation)
+    except ValueError:
+        return []
+    if named:
+        return [str(tier) for tier in named]
+    for found in config_maps:
+        if found["metadata"]["name"] == "tier-to-group-mapping":
+            return [tier["name"] for tier in yaml.safe_load(found["data"]["tiers"])]
+    return []
+
+
+def _service(model: Object) -> str:
+    return f"{model['metadata']['name']}-kserve-workload-svc"
+
+
+def _common(model: Object, suffix: str) -> Object:
+    metadata = model["metadata"]
+    return {
+        "name": f"{metadata['name']}-{suffix}",
+        "namespace": metadata["namespace"],
+        "ownerReferences": envoy.owned_by(model),
+    }
+
+
+def _router(model: Object) -> Object:
+    found: Object = model["spec"].get("router") or {}
+    return found
+
+
+def _has_route(model: Object) -> bool:
+    return "route" in _router(model)
+
+
+def _gateways(model: Object) -> list[Object]:
+    refs = (_router(model).get("gateway") or {}).get("refs")
+    return refs or [DEFAULT_GATEWAY]
+
+
+def _workload(model: Object) -> list[tuple[str, Object]]:
+    metadata, spec = model["metadata"], model["spec"]
+    labels = {"app.kubernetes.io/name": metadata["name"], "kserve.io/component": "workload"}
+    pod = json.loads(json.dumps(spec.get("template") or {}))
+    secret = f"{metadata['name']}-kserve-self-signed-certs"
+    volume = {"name": "tls-certs", "secret": {"secretName": secret}}
+    pod.setdefault("volumes", []).append(volume)
+    for container in pod.setdefault("containers", []):
+        mounts = container.setdefault("volumeMounts", [])
+        mounts.append({"name": "tls-certs", "mountPath": "/var/run/kserve/tls"})
+    workload = {
+        "metadata": {**_common(model, "kserve"), "labels": labels},
+        "spec": {
+            "replicas": spec.get("replicas", 1),
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    service = {
+        "metadata": _common(model, "kserve-workload-svc"),
+        "spec": {
+            "selector": labels,
+            "ports": [{"name": "https", "port": PORT, "targetPort": PORT}],
+        },
+    }
+    host = f"{_service(model)}.{metadata['namespace']}.svc.cluster.local"
+    rule = {
+        "metadata": _common(model, "kserve-workload-svc"),
+        "spec": {"host": host, "trafficPolicy": {"tls": {"mode": "SIMPLE"}}},
+    }
+    return [(DEPLOYMENTS, workload), ("v1/services", service), (DESTINATION_RULES, rule)]
+
+
+def _route(model: Object) -> list[tuple[str, Object]]:
+    if not _has_route(model):
+        return []
+    metadata = model["metadata"]
+    prefix = f"/{metadata['namespace']}/{metadata['name']}"
+    rules = [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": prefix + path}}],
+            "filters": [
+                {
+                    "type": "URLRewrite",
+                    "urlRewrite": {
+                        "path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": path or "/"}
+                    },
+                }
+            ],
+            "backendRefs": [{"name": _service(model), "port": PORT}],
+        }
+        for path in ("/v1/completions", "/v1/chat/completions", "")
+    ]
+    parents = [
+        {"name": ref["name"], "namespace": ref["namespace"]} for ref in _gateways(model)
+    ]
+    route = {
+        "metadata": _common(model, "kserve-route"),
+        "spec": {"parentRefs": parents, "rules": rules},
+    }
+    return [(ROUTES, route)]
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    rpc.run(Controller(Kube("kserve")).run())

@@ -1,0 +1,187 @@
+"""From effective policies to what Authorino, Limitador and the shim read.
+
+Upstream: Kuadrant/kuadrant-operator `internal/wasm/utils.go` (predicates, action sets,
+limit identifiers), `internal/ratelimit`, `internal/controller/authconfigs_reconciler.go`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from embedded.gatewayapi.routes import precedence
+from embedded.images.shim_actions import seconds
+
+if TYPE_CHECKING:
+    from embedded.images.kuadrant_topology import Path
+
+Object = dict[str, Any]
+TOKENS = 'responseBodyJSON("/usage/total_tokens")'
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A policy kind."""
+
+    name: str
+    resource: str
+
+
+AUTH = Kind("AuthPolicy", "kuadrant.io/v1/authpolicies")
+RATE = Kind("RateLimitPolicy", "kuadrant.io/v1/ratelimitpolicies")
+TOKEN = Kind("TokenRateLimitPolicy", "kuadrant.io/v1alpha1/tokenratelimitpolicies")
+
+
+def rules(policy: Object) -> Object:
+    """The rules of a policy, be they implicit defaults, `defaults` or `overrides`."""
+    spec: Object = policy["spec"]
+    found: Object = spec.get("overrides") or spec.get("defaults") or spec
+    return found
+
+
+def expressions(kind: Kind, policy: Object) -> list[str]:
+    """Every CEL expression of a limit policy; those of an AuthPolicy are Authorino's to check."""
+    if kind is AUTH:
+        return []
+    found = [w["predicate"] for w in rules(policy).get("when", [])]
+    for limit in rules(policy).get("limits", {}).values():
+        found += [w["predicate"] for w in limit.get("when", [])]
+        found += [c["expression"] for c in limit.get("counters", [])]
+    return found
+
+
+def auth_config(scope: str, namespace: str, policy: Object) -> Object:
+    """The AuthConfig of one path."""
+    own = rules(policy)
+    spec = {"hosts": [scope], **own.get("rules", {})}
+    if "when" in own:
+        spec["when"] = own["when"]
+    if filters := spec.get("response", {}).get("success", {}).get("filters"):
+        success = {k: v for k, v in spec["response"]["success"].items() if k != "filters"}
+        success["dynamicMetadata"] = filters
+        spec["response"] = {**spec["response"], "success": success}
+    labels = {"kuadrant.io/managed": "true"}
+    return {"metadata": {"name": scope, "namespace": namespace, "labels": labels}, "spec": spec}
+
+
+def identifier(kind: Kind, policy: Object, limit: str) -> str:
+    """`limit.<name>__<8 hex>` or `tokenlimit.<name>__<8 hex>`."""
+    metadata = policy["metadata"]
+    unique = f"{metadata['namespace']}/{metadata['name']}/{limit}"
+    clean = "".join(c if c.isalnum() or c == "_" else "_" for c in limit)
+    prefix = "tokenlimit" if kind is TOKEN else "limit"
+    return f"{prefix}.{clean}__{hashlib.sha256(unique.encode()).hexdigest()[:8]}"
+
+
+def limitador_limits(kind: Kind, scope: str, policy: Object) -> Iterator[Object]:
+    """The limits of a policy in one scope, as in Limitador's limits file."""
+    for name, limit in rules(policy).get("limits", {}).items():
+        own = identifier(kind, policy, name)
+        for rate in limit.get("rates", []):
+            yield {
+                "namespace": scope,
+                "max_value": rate["limit"],
+                "seconds": int(_window(rate["window"])),
+                "name": name,
+                "conditions": [f'descriptors[0]["{own}"] == "1"'],
+                "variables": [
+                    f'descriptors[0]["{counter["expression"].strip()}"]'
+                    for counter in limit.get("counters", [])
+                ],
+            }
+
+
+def _window(text: str) -> float:
+    return seconds(text) if not text.endswith("h") else float(text[:-1]) * 3600
+
+
+def services(namespace: str, timeouts: dict[str, str]) -> Object:
+    """The services that actions name: where they are, how long to wait, what if not."""
+    authorino = f"authorino-authorino-authorization.{namespace}.svc.cluster.local:50051"
+    limitador = f"limitador-limitador.{namespace}.svc.cluster.local:8081"
+    limit = {"endpoint": limitador, "failureMode": "allow", "timeout": timeouts["limit"]}
+    return {
+        "auth-service": {
+            "type": "auth",
+            "endpoint": authorino,
+            "failureMode": "deny",
+            "timeout": timeouts["auth"],
+        },
+        "ratelimit-service": {"type": "ratelimit", **limit},
+        "ratelimit-check-service": {"type": "ratelimit-check", **limit},
+        "ratelimit-report-service": {"type": "ratelimit-report", **limit},
+    }
+
+
+def action_sets(paths: list[Path]) -> list[Object]:
+    """One action set for each match of each rule, the most specific first."""
+    found = []
+    for path in paths:
+        actions = _actions(path)
+        if not actions:
+            continue
+        hostnames = _hostnames(path)
+        for index, rule in enumerate(path.route["spec"].get("rules", [])):
+            for number, match in enumerate(rule.get("matches") or [{"path": {"value": "/"}}]):
+                conditions = {"hostnames": hostnames, "predicates": _predicates(match)}
+                entry = {
+                    "name": f"{path.scope[:16]}-{index}-{number}",
+                    "routeRuleConditions": conditions,
+                    "actions": actions,
+                }
+                found.append((precedence(path.route, index, number, match), entry))
+    return [entry for _, entry in sorted(found, key=lambda item: item[0])]
+
+
+def _hostnames(path: Path) -> list[str]:
+    own = path.route["spec"].get("hostnames")
+    listeners = [li.get("hostname", "*") for li in path.gateway["spec"]["listeners"]]
+    return sorted(set(own or listeners))
+
+
+def _predicates(match: Object) -> list[str]:
+    path = match.get("path") or {}
+    value = json.dumps(path.get("value", "/"))
+    kind = path.get("type", "PathPrefix")
+    predicates = {
+        "Exact": [f"request.url_path == {value}"],
+        "PathPrefix": [f"request.url_path.startsWith({value})"],
+        "RegularExpression": [f"request.url_path.matches({value})"],
+    }[kind]
+    if "method" in match:
+        predicates.append(f"request.method == {json.dumps(match['method'])}")
+    for header in match.get("headers", []):
+        name, wanted = json.dumps(header["name"].lower()), json.dumps(header["value"])
+        predicates.append(f"{name} in request.headers && request.headers[{name}] == {wanted}")
+    return predicates
+
+
+def _actions(path: Path) -> list[Object]:
+    """Authorino, then request limits, then the token check; the report comes at the end."""
+    actions: list[Object] = []
+    if AUTH in path.effective:
+        actions.append({"service": "auth-service", "scope": path.scope})
+    if policy := path.effective.get(RATE):
+        actions.append(_limit("ratelimit-service", path, RATE, policy))
+    if policy := path.effective.get(TOKEN):
+        actions.append(_limit("ratelimit-check-service", path, TOKEN, policy))
+        report = _limit("ratelimit-report-service", path, TOKEN, policy)
+        actions.append({**report, "hitsAddend": TOKENS})
+    return actions
+
+
+def _limit(service: str, path: Path, kind: Kind, policy: Object) -> Object:
+    own = rules(policy)
+    common = [w["predicate"] for w in own.get("when", [])]
+    blocks = []
+    for name, limit in own.get("limits", {}).items():
+        data = [{"expression": {"key": identifier(kind, policy, name), "value": "1"}}]
+        for counter in limit.get("counters", []):
+            text = counter["expression"].strip()
+            data.append({"expression": {"key": text, "value": text}})
+        predicates = common + [w["predicate"] for w in limit.get("when", [])]
+        blocks.append({"predicates": predicates, "data": data})
+    return {"service": service, "scope": path.route_key, "conditionalData": blocks}

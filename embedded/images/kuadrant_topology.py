@@ -1,0 +1,145 @@
+"""Which policy is effective where.
+
+Upstream: Kuadrant/kuadrant-operator `doc/overviews`, RFC 0009 (defaults and overrides).
+A path is a route on a Gateway. On a path, in this order: the Gateway's `overrides`, the
+route's own policy, the Gateway's defaults. Rules are atomic: the winner replaces the
+others whole. AuthPolicy, RateLimitPolicy and TokenRateLimitPolicy go by themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from embedded import cel
+from embedded.gatewayapi.attach import GROUP
+from embedded.gatewayapi.status import is_true
+from embedded.images.kuadrant_config import Kind, expressions
+
+Object = dict[str, Any]
+Problem = tuple[str, str]  # (reason, message)
+# Kuadrant works with Istio and Envoy Gateway; other controllers' Gateways are not its own.
+CONTROLLERS = {"openshift.io/gateway-controller/v1", "istio.io/gateway-controller"}
+
+
+@dataclass
+class Path:
+    """A route on a Gateway, the policies above it, and the one in force for each kind."""
+
+    gateway: Object
+    route: Object
+    candidates: dict[Kind, list[Object]] = field(default_factory=dict)
+    effective: dict[Kind, Object] = field(default_factory=dict)
+
+    @property
+    def route_key(self) -> str:
+        """`<namespace>/<name>` of the route: the scope of its counters."""
+        return _name(self.route)
+
+    @property
+    def scope(self) -> str:
+        """Name and host of the path's AuthConfig."""
+        text = f"{_name(self.gateway)}|{_name(self.route)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Topology:
+    """Gateways that Kuadrant serves, the paths through them, and their policies."""
+
+    def __init__(
+        self,
+        classes: list[Object],
+        gateways: list[Object],
+        routes: list[Object],
+        policies: dict[Kind, list[Object]],
+    ) -> None:
+        own = {
+            c["metadata"]["name"] for c in classes if c["spec"]["controllerName"] in CONTROLLERS
+        }
+        self.gateways = [g for g in gateways if g["spec"]["gatewayClassName"] in own]
+        self.policies, self._routes = policies, routes
+        self._problems: dict[tuple[str, str], Problem] = {}
+        for kind, found in policies.items():
+            self._check(kind, found)
+        self.paths = [
+            self._path(gateway, route)
+            for gateway in self.gateways
+            for route in routes
+            if _attached(route, gateway)
+        ]
+
+    def problem(self, kind: Kind, policy: Object) -> Problem | None:
+        """Why a policy is not Accepted."""
+        return self._problems.get((kind.name, _name(policy)))
+
+    def _check(self, kind: Kind, policies: list[Object]) -> None:
+        taken: dict[tuple[str, str, str], Object] = {}
+        for policy in policies:
+            ref, namespace = policy["spec"]["targetRef"], policy["metadata"]["namespace"]
+            target = (ref["kind"], namespace, ref["name"])
+            problem: Problem | None = None
+            if not self._exists(*target):
+                text = f"{kind.name} target {ref['name']} was not found"
+                problem = ("TargetNotFound", text)
+            elif ref.get("sectionName"):
+                text = f"{kind.name} with sectionName is not known to the embedded operator"
+                problem = ("Invalid", text)
+            elif target in taken:
+                text = f"{kind.name} is conflicted by {_name(taken[target])}"
+                problem = ("Conflicted", text)
+            else:
+                problem = _invalid(kind, policy)
+            if problem:
+                self._problems[kind.name, _name(policy)] = problem
+            else:
+                taken[target] = policy
+
+    def _exists(self, kind: str, namespace: str, name: str) -> bool:
+        pool = {"Gateway": self.gateways, "HTTPRoute": self._routes}.get(kind, [])
+        return any(_name(o) == f"{namespace}/{name}" for o in pool)
+
+    def _path(self, gateway: Object, route: Object) -> Path:
+        path = Path(gateway, route)
+        for kind, policies in self.policies.items():
+            accepted = [p for p in policies if not self.problem(kind, p)]
+            above = [p for p in accepted if _targets(p, "Gateway", gateway)]
+            own = [p for p in accepted if _targets(p, "HTTPRoute", route)]
+            overriding = [p for p in above if "overrides" in p["spec"]]
+            path.candidates[kind] = above + own
+            for winner in (overriding + own + above)[:1]:
+                path.effective[kind] = winner
+        return path
+
+
+def _invalid(kind: Kind, policy: Object) -> Problem | None:
+    for expression in expressions(kind, policy):
+        try:
+            cel.check(expression)
+        except cel.CelError as error:
+            return "Invalid", str(error)
+    return None
+
+
+def _targets(policy: Object, kind: str, target: Object) -> bool:
+    ref, namespace = policy["spec"]["targetRef"], policy["metadata"]["namespace"]
+    return bool(ref["kind"] == kind and f"{namespace}/{ref['name']}" == _name(target))
+
+
+def _attached(route: Object, gateway: Object) -> bool:
+    metadata = gateway["metadata"]
+    for parent in route.get("status", {}).get("parents", []):
+        ref = parent["parentRef"]
+        namespace = ref.get("namespace", route["metadata"]["namespace"])
+        same = (ref.get("group", GROUP), ref["name"], namespace) == (
+            GROUP,
+            metadata["name"],
+            metadata["namespace"],
+        )
+        if same and is_true({"status": parent}, "Accepted"):
+            return True
+    return False
+
+
+def _name(obj: Object) -> str:
+    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"

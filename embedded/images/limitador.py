@@ -1,0 +1,175 @@
+"""Limitador: counts hits in fixed windows.
+
+Stands for quay.io/kuadrant/limitador. Upstream: Kuadrant/limitador
+`limitador-server/src/envoy_rls` (both gRPC services), `limitador/src/limit.rs` and
+`storage/in_memory.rs` (counters). Reads the limits file that Kuadrant writes and reloads
+it when it changes; counters of limits that stay are kept.
+Left out: the HTTP API, metrics, persistent storages, rate-limit response headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from envoy.service.ratelimit.v3 import rls_pb2
+
+from embedded import cel, rpc
+
+OK, OVER_LIMIT = rls_pb2.RateLimitResponse.OK, rls_pb2.RateLimitResponse.OVER_LIMIT
+PORT = 8081
+_RELOAD_SECONDS = 0.05
+Entries = list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """`maximum` hits in `seconds` for each combination of the variables' values."""
+
+    namespace: str
+    maximum: int
+    seconds: int
+    conditions: tuple[str, ...]
+    variables: tuple[str, ...]
+
+    @classmethod
+    def read(cls, spec: dict[str, Any]) -> Limit:
+        return cls(
+            spec["namespace"],
+            int(spec["max_value"]),
+            int(spec["seconds"]),
+            tuple(sorted(spec.get("conditions", []))),
+            tuple(sorted(spec.get("variables", []))),
+        )
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What a counter belongs to: everything but the maximum."""
+        return (self.namespace, self.seconds, self.conditions, self.variables)
+
+    def counter(self, descriptors: Entries) -> tuple[Any, ...] | None:
+        """The key of the counter that a request hits, or None if the limit does not apply."""
+        data = {"descriptors": descriptors}
+        if not all(cel.holds(condition, data) for condition in self.conditions):
+            return None
+        try:
+            values = tuple(cel.as_text(cel.evaluate(v, data)) for v in self.variables)
+        except cel.CelError:
+            return None
+        return (*self.identity, values)
+
+
+@dataclass
+class _Counter:
+    value: int
+    ends: float
+
+
+class Limits:
+    """The limits in force and their counters; `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._limits: dict[str, list[Limit]] = {}
+        self._counters: dict[tuple[Any, ...], _Counter] = {}
+
+    def configure(self, specs: Iterable[dict[str, Any]]) -> None:
+        """Replace all limits; counters of limits with the same identity live on."""
+        limits = [Limit.read(spec) for spec in specs]
+        self._limits = {}
+        for limit in limits:
+            self._limits.setdefault(limit.namespace, []).append(limit)
+        kept = {limit.identity for limit in limits}
+        self._counters = {k: c for k, c in self._counters.items() if k[:-1] in kept}
+
+    def within(self, namespace: str, descriptors: Entries, hits: int) -> bool:
+        """Whether `hits` more would stay within every limit; counts nothing."""
+        return all(
+            self._value(key) + hits <= limit.maximum
+            for limit, key in self._hit(namespace, descriptors)
+        )
+
+    def add(self, namespace: str, descriptors: Entries, hits: int) -> None:
+        """Count `hits`, whatever the limits say; a window begins with its first hit."""
+        for limit, key in self._hit(namespace, descriptors):
+            counter = self._counters.get(key)
+            if counter is None or counter.ends <= self._clock():
+                counter = _Counter(0, self._clock() + limit.seconds)
+                self._counters[key] = counter
+            counter.value += hits
+
+    def _hit(self, namespace: str, descriptors: Entries) -> list[tuple[Limit, tuple[Any, ...]]]:
+        found = [(li, li.counter(descriptors)) for li in self._limits.get(namespace, [])]
+        return [(limit, key) for limit, key in found if key is not None]
+
+    def _value(self, key: tuple[Any, ...]) -> int:
+        counter = self._counters.get(key)
+        return counter.value if counter and counter.ends > self._clock() else 0
+
+
+class Services:
+    """The two gRPC services on one set of limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def should_rate_limit(self, request: Any, _: Any) -> Any:
+        """Envoy's RLS: check and count; 0 hits count as 1."""
+        descriptors, hits = _descriptors(request), request.hits_addend or 1
+        if not self._limits.within(request.domain, descriptors, hits):
+            return rls_pb2.RateLimitResponse(overall_code=OVER_LIMIT)
+        self._limits.add(request.domain, descriptors, hits)
+        return rls_pb2.RateLimitResponse(overall_code=OK)
+
+    async def check_rate_limit(self, request: Any, _: Any) -> Any:
+        """Kuadrant's check: would one more hit stay within? Counts nothing."""
+        fits = self._limits.within(request.domain, _descriptors(request), 1)
+        return rls_pb2.RateLimitResponse(overall_code=OK if fits else OVER_LIMIT)
+
+    async def report(self, request: Any, _: Any) -> Any:
+        """Kuadrant's report: count, refuse nothing."""
+        self._limits.add(request.domain, _descriptors(request), request.hits_addend or 1)
+        return rls_pb2.RateLimitResponse(overall_code=OK)
+
+
+def _descriptors(request: Any) -> Entries:
+    return [{entry.key: entry.value for entry in d.entries} for d in request.descriptors]
+
+
+async def _serve(limits_file: Path) -> None:
+    limits = Limits()
+    services = Services(limits)
+    request = rls_pb2.RateLimitRequest
+    server = rpc.server(PORT)
+    rpc.add_unary(
+        server,
+        "envoy.service.ratelimit.v3.RateLimitService",
+        {"ShouldRateLimit": (services.should_rate_limit, request)},
+    )
+    rpc.add_unary(
+        server,
+        "kuadrant.service.ratelimit.v1.RateLimitService",
+        {
+            "CheckRateLimit": (services.check_rate_limit, request),
+            "Report": (services.report, request),
+        },
+    )
+    await server.start()
+    seen = ""
+    while True:
+        text = limits_file.read_text()
+        if text != seen:
+            seen = text
+            limits.configure(yaml.safe_load(text) or [])
+            print(f"limits loaded from {limits_file.name}", flush=True)
+        await asyncio.sleep(_RELOAD_SECONDS)
+
+
+def main(argv: list[str]) -> None:
+    """`limitador-server LIMITS_FILE …`: the first argument is the limits file."""
+    rpc.run(_serve(Path(argv[0])))

@@ -1,0 +1,193 @@
+"""Kuadrant's wasm-shim, as an Envoy ext_proc server beside the gateway's Envoy.
+
+Stands for quay.io/kuadrant/wasm-shim. Upstream: Kuadrant/wasm-shim `src/configuration.rs`
+(services, action sets), `src/kuadrant/pipeline` (order, failure modes, replies). It reads
+the WasmPlugin that the Kuadrant operator writes for its Gateway, and calls Authorino over
+`envoy.service.auth.v3` and Limitador over Envoy's and Kuadrant's rate-limit services, as
+the real one does inside Envoy.
+Left out: tracing, request and response header ("upstream") actions of extensions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
+from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
+
+from embedded import rpc
+from embedded.images.shim_actions import ActionSets, Call, Denied, Services
+from embedded.kube import Cache, Kube
+
+WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
+PORT = 50052
+Mode = processing_mode_pb2.ProcessingMode
+Object = dict[str, Any]
+_JSON, _STREAM = "application/json", "text/event-stream"
+
+
+class Shim:
+    """The action sets in force, and Envoy's streams."""
+
+    def __init__(self, kube: Kube, namespace: str, gateway: str) -> None:
+        self._namespace, self._gateway = namespace, gateway
+        self._cache = Cache(kube, [WASM_PLUGINS])
+        self._services = Services()
+        self._sets = ActionSets({}, self._services)
+        self._config: Object = {}
+
+    async def run(self) -> None:
+        await self._cache.run(self._reconcile)
+
+    async def _reconcile(self) -> None:
+        config: Object = {}
+        for plugin in self._cache.list(WASM_PLUGINS, self._namespace):
+            if any(ref["name"] == self._gateway for ref in plugin["spec"].get("targetRefs", [])):
+                config = plugin["spec"].get("pluginConfig", {})
+        if config != self._config:
+            self._config = config
+            self._sets = ActionSets(config, self._services)
+            print(f"{len(config.get('actionSets', []))} action sets loaded", flush=True)
+
+    async def process(
+        self, messages: AsyncIterator[pb.ProcessingRequest], _: Any
+    ) -> AsyncIterator[pb.ProcessingResponse]:
+        """One HTTP request: `envoy.service.ext_proc.v3.ExternalProcessor/Process`."""
+        exchange = Exchange(self._sets)
+        async for message in messages:
+            kind = message.WhichOneof("request")
+            try:
+                yield await getattr(exchange, f"on_{kind}")(getattr(message, kind))
+            except Denied as denied:
+                yield _immediate(denied)
+                return
+
+
+class Exchange:
+    """What the shim knows of one request while it passes."""
+
+    def __init__(self, sets: ActionSets) -> None:
+        self._sets = sets
+        self._call: Call | None = None
+        self._parser = SseUsage()
+        self._streamed = False
+
+    async def on_request_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
+        headers = {h.key: (h.raw_value or h.value.encode()).decode("latin-1")
+                   for h in message.headers.headers}  # fmt: skip
+        self._call = call = self._sets.match(headers)
+        if call is None:
+            return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
+        await call.authorize()
+        later = call.needs_request_body and not message.end_of_stream
+        if not later:
+            await call.check_limits()
+        mode = Mode(
+            request_header_mode=Mode.SEND,
+            request_body_mode=Mode.BUFFERED if later else Mode.NONE,
+            response_header_mode=Mode.SEND if call.wants_response else Mode.SKIP,
+            request_trailer_mode=Mode.SKIP,
+            response_trailer_mode=Mode.SKIP,
+        )
+        answer = pb.HeadersResponse(response=_common(call.request_headers))
+        return pb.ProcessingResponse(request_headers=answer, mode_override=mode)
+
+    async def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
+        if self._call is not None:
+            self._call.bodies["request"] = message.body
+            await self._call.check_limits()
+        return pb.ProcessingResponse(request_body=pb.BodyResponse())
+
+    async def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
+        headers = {h.key: (h.raw_value or h.value.encode()).decode("latin-1")
+                   for h in message.headers.headers}  # fmt: skip
+        kind = headers.get("content-type", "").split(";")[0].strip().lower()
+        body_mode = Mode.NONE
+        if not message.end_of_stream:
+            body_mode = {_JSON: Mode.BUFFERED, _STREAM: Mode.STREAMED}.get(kind, Mode.NONE)
+        self._streamed = kind == _STREAM
+        mode = Mode(
+            response_header_mode=Mode.SEND,
+            response_body_mode=body_mode,
+            response_trailer_mode=Mode.SKIP,
+        )
+        return pb.ProcessingResponse(response_headers=pb.HeadersResponse(), mode_override=mode)
+
+    async def on_response_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
+        if self._call is not None:
+            if self._streamed:
+                self._parser.feed(message.body)
+            if message.end_of_stream or not self._streamed:
+                body = self._parser.last_with_usage() if self._streamed else message.body
+                self._call.bodies["response"] = body
+                await self._call.report()
+        return pb.ProcessingResponse(response_body=pb.BodyResponse())
+
+
+class SseUsage:
+    """Finds the last event with a usage object in server-sent events."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._last = b""
+
+    def feed(self, chunk: bytes) -> None:
+        lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            self._line(line)
+
+    def last_with_usage(self) -> bytes:
+        """The JSON of that event, or b"" if there was none."""
+        self._line(self._rest)
+        return self._last
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(b"data:") and b'"usage"' in line and b'"total_tokens"' in line:
+            self._last = line.removeprefix(b"data:").strip()
+
+
+def _common(headers: dict[str, str]) -> pb.CommonResponse:
+    mutation = pb.HeaderMutation()
+    for name, value in headers.items():
+        option = mutation.set_headers.add()
+        option.header.key, option.header.raw_value = name, value.encode()
+        option.append_action = option.OVERWRITE_IF_EXISTS_OR_ADD
+    return pb.CommonResponse(header_mutation=mutation)
+
+
+def _immediate(denied: Denied) -> pb.ProcessingResponse:
+    answer = pb.ImmediateResponse(body=denied.body.encode(), details=denied.details)
+    answer.status.code = denied.code
+    for name, value in denied.headers.items():
+        option = answer.headers.set_headers.add()
+        option.header.key, option.header.raw_value = name, value.encode()
+    return pb.ProcessingResponse(immediate_response=answer)
+
+
+async def _serve(namespace: str, gateway: str) -> None:
+    shim = Shim(Kube("wasm-shim"), namespace, gateway)
+    server = rpc.server(PORT)
+    handler = grpc.stream_stream_rpc_method_handler(
+        shim.process,
+        request_deserializer=pb.ProcessingRequest.FromString,
+        response_serializer=pb.ProcessingResponse.SerializeToString,
+    )
+    service = "envoy.service.ext_proc.v3.ExternalProcessor"
+    handlers = grpc.method_handlers_generic_handler(service, {"Process": handler})
+    server.add_generic_rpc_handlers([handlers])
+    running = asyncio.create_task(shim.run())
+    await server.start()
+    await running
+
+
+def main(argv: list[str]) -> None:
+    """`--gateway NAMESPACE/NAME`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gateway", required=True)
+    namespace, _, name = parser.parse_args(argv).gateway.partition("/")
+    rpc.run(_serve(namespace, name))

@@ -1,0 +1,54 @@
+"""gRPC servers and channels of the stand-ins, with the options that all of them need."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from embedded.node.dns import resolve
+
+# Without so_reuseport=0 two servers share a port silently; 4 MB is too little for prompts.
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+def server(port: int) -> grpc.aio.Server:
+    """A server on the Pod's own address; add services, then `await start()`."""
+    made = grpc.aio.server(options=_OPTIONS)
+    made.add_insecure_port(f"{os.environ['POD_IP']}:{port}")
+    return made
+
+
+def channel(host: str, port: int) -> grpc.aio.Channel:
+    """A channel to a Service."""
+    address, number = resolve(host, port)
+    return grpc.aio.insecure_channel(f"{address}:{number}", options=_OPTIONS)
+
+
+def add_unary(server_: grpc.aio.Server, service: str, methods: dict[str, tuple[Any, Any]]) -> None:
+    """Serve unary methods: name → (coroutine function (request, context), request class)."""
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            function,
+            request_deserializer=request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+        for name, (function, request) in methods.items()
+    }
+    server_.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a stand-in until it is told to end."""
+    try:
+        asyncio.run(main)
+    except KeyboardInterrupt:
+        pass
