@@ -1,0 +1,188 @@
+"""A recording model provider: OpenAI-compatible answers, and a memory of every request.
+
+One file of the standard library alone, mounted from a ConfigMap into a stock Python image,
+so that the same provider runs on every cluster. It checks its key, answers only the paths
+that the real providers have (so a prefix that was not stripped shows), and hands out what
+it received:
+
+    GET /_recorder/requests?id=ID  →  {"requests": [{"method", "path", "headers", "body", "tls"}]}
+
+ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
+list of [name, value] with lower-case names; `body` is the text.
+"""
+
+import argparse
+import json
+import ssl
+import time
+import uuid
+from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+REMEMBERED = 20_000
+ANSWER = "This is a recorded answer."
+
+
+class Provider(ThreadingHTTPServer):
+    """The server with its flags and its memory."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, flags):
+        self.flags = flags
+        self.requests = deque(maxlen=REMEMBERED)
+        super().__init__((flags.host, flags.port), Handler)
+        if flags.ssl_certfile:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(flags.ssl_certfile, flags.ssl_keyfile)
+            # The handshake happens in the connection's own thread, at its first read.
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        self._handle()
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+
+    def log_message(self, format, *args):
+        pass
+
+    def _handle(self):
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        parts = urlsplit(self.path)
+        if parts.path in ("/health", "/ready"):
+            return self._json(200, {"status": "ok"})
+        if parts.path == "/_recorder/requests":
+            return self._recorded(parse_qs(parts.query).get("id", [""])[0])
+        text = body.decode("utf-8", "replace")
+        self.server.requests.append(
+            {
+                "method": self.command,
+                "path": self.path,
+                "headers": [[name.lower(), value] for name, value in self.headers.items()],
+                "body": text,
+                "tls": isinstance(self.connection, ssl.SSLSocket),
+                "time": time.time(),
+            }
+        )
+        return self._answer(parts.path, text)
+
+    def _recorded(self, wanted):
+        def is_wanted(request):
+            return any(
+                name in ("x-conformance-id", "x-request-id") and value == wanted
+                for name, value in request["headers"]
+            )
+
+        found = [request for request in list(self.server.requests) if is_wanted(request)]
+        self._json(200, {"requests": found})
+
+    def _answer(self, path, text):
+        refusal = self._refusal()
+        if refusal:
+            return self._json(401, refusal)
+        if path == "/v1/models" and self.command == "GET":
+            return self._json(200, {"object": "list", "data": [self._model()]})
+        if path not in ("/v1/chat/completions", "/v1/completions") or self.command != "POST":
+            return self._error(404, "not_found", f"no such path: {self.command} {path}")
+        try:
+            body = json.loads(text)
+            model = body.get("model")
+        except (ValueError, AttributeError):
+            return self._error(400, "invalid_request", "the body is not a JSON object")
+        if model != self.server.flags.model:
+            return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
+        if body.get("stream"):
+            return self._stream(body)
+        message = {"role": "assistant", "content": ANSWER}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return self._json(
+            200, {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+        )
+
+    def _refusal(self):
+        """The body of the 401, or None if the key is right."""
+        key, header = self.server.flags.api_key, self.server.flags.key_header
+        if not key:
+            return None
+        found = self.headers.get(header)
+        if header.lower() == "authorization":
+            return None if found == f"Bearer {key}" else {"error": "Unauthorized"}
+        if found == key:
+            return None
+        code = "invalid_api_key" if found else "missing_api_key"
+        text = f"{header} is {'wrong' if found else 'missing'}"
+        return {"error": {"message": text, "type": "authentication_error", "code": code}}
+
+    def _model(self):
+        return {"id": self.server.flags.model, "object": "model", "owned_by": "recorder"}
+
+    def _head(self, kind):
+        return {
+            "id": f"chatcmpl-{uuid.uuid4()}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self.server.flags.model,
+        }
+
+    def _usage(self):
+        total = self.server.flags.tokens
+        return {"prompt_tokens": 2, "completion_tokens": total - 2, "total_tokens": total}
+
+    def _stream(self, body):
+        head = self._head("chat.completion.chunk")
+
+        def choice(delta, reason=None):
+            return [{"index": 0, "delta": delta, "finish_reason": reason}]
+
+        events = [{**head, "choices": choice({"role": "assistant", "content": ""})}]
+        events += [{**head, "choices": choice({"content": f"{w} "})} for w in ANSWER.split()]
+        events.append({**head, "choices": choice({}, "stop")})
+        if (body.get("stream_options") or {}).get("include_usage"):
+            events.append({**head, "choices": [], "usage": self._usage()})
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for event in [*map(json.dumps, events), "[DONE]"]:
+            data = f"data: {event}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _error(self, status, code, message):
+        self._json(status, {"error": {"message": message, "code": code}})
+
+    def _json(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--model", required=True, help="the model that is served")
+    parser.add_argument("--api-key", default="", help="the key to ask for; none by default")
+    parser.add_argument("--key-header", default="X-Provider-Api-Key")
+    parser.add_argument("--tokens", type=int, default=25, help="usage.total_tokens of an answer")
+    parser.add_argument("--ssl-certfile")
+    parser.add_argument("--ssl-keyfile")
+    Provider(parser.parse_args()).serve_forever()
+
+
+if __name__ == "__main__":
+    main()
