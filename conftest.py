@@ -1,0 +1,3 @@
+"""Registers the plugins: the suite's options and fixtures, and its reports."""
+
+pytest_plugins = ["fixtures.plugin", "reports.plugin"]

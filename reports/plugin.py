@@ -1,0 +1,143 @@
+"""Collects results while the suites run; at the end writes the reports and the summary."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.evidence import HopMismatch
+from fixtures.plugin import DEMO, SUITES, known_key, runs_suites
+from fixtures.requirements import cited
+from fixtures.secrets import redact
+from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
+from reports import allure_labels, conformance, summary, traceability
+
+OUT = Path(__file__).parent / "out"
+_results_key = pytest.StashKey[dict[str, TestResult]]()
+_began_key = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Switch Allure and JUnit on for runs of the suites, unless they are asked for elsewhere."""
+    config.stash[_results_key], config.stash[_began_key] = {}, time.time()
+    if not runs_suites(config) or config.option.collectonly:
+        return
+    if not config.option.allure_report_dir:
+        config.option.allure_report_dir = str(OUT / "allure-results")
+        config.option.clean_alluredir = False
+        if not hasattr(config, "workerinput"):
+            shutil.rmtree(OUT, ignore_errors=True)
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(OUT / "junit.xml")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Where the test runs: keep the broken hop, and leave no secret in the report."""
+    report = yield
+    if call.excinfo and report.failed:
+        error = call.excinfo.value
+        broken = ["", "", ""]
+        if isinstance(error, HopMismatch):
+            broken = [error.broken.where, error.broken.expected, error.broken.observed]
+        text = redact(str(error)).strip() or type(error).__name__
+        properties = [*broken, text]
+        report.user_properties = [*item.user_properties, ("failure", properties)]
+    if report.longrepr is not None and report.failed:
+        report.longrepr = redact(str(report.longrepr))
+    report.sections = [(title, redact(text)) for title, text in report.sections]
+    return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if SUITES in item.path.parents:
+        known = item.config.stash[known_key]
+        allure_labels.attach([known[one] for one in cited(item)])
+
+
+class _Collector:
+    """Gathers reports in the controlling process."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._results = config.stash[_results_key]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        properties = report.user_properties
+        ids = next((value for name, value in properties if name == "requirements"), None)
+        if not isinstance(ids, list):
+            return
+        result = self._results.setdefault(
+            report.nodeid, TestResult(report.nodeid, ids, "passed")
+        )
+        result.seconds += report.duration
+        for name, value in properties:
+            if name == "outcome" and isinstance(value, list | tuple):
+                result.outcomes[value[0]] = value[1]
+            if name == "failure" and isinstance(value, list | tuple):
+                result.failure = Failure(report.nodeid, *value)
+        if report.failed:
+            result.outcome = "failed"
+            text = str(report.longrepr)
+            result.failure = result.failure or Failure(report.nodeid, "", "", "", text)
+        elif report.skipped and result.outcome == "passed":
+            result.outcome = "skipped"
+            reason = report.longrepr
+            result.reason = str(reason[2] if isinstance(reason, tuple) else reason)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(_Collector(session.config))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    if not _is_reported(config):
+        return
+    verdicts = _verdicts(config)
+    write(config, verdicts)
+    closed = any(v.verdict == GAP_CLOSED for v in verdicts)
+    disagreeing = any(v.failed for v in verdicts)
+    if exitstatus == 0 and (disagreeing or (closed and config.getoption("--strict-gaps"))):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
+    """conformance.yaml and traceability.md."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    folder = config.getoption("--kustomization")
+    run = conformance.Run(
+        cluster=config.getoption("--cluster"),
+        kustomization=folder,
+        images=config.getoption("--image"),
+        began=config.stash[_began_key],
+        seconds=time.time() - config.stash[_began_key],
+        is_default=folder == DEMO,
+    )
+    (OUT / "conformance.yaml").write_text(conformance.render(run, verdicts))
+    (OUT / "traceability.md").write_text(traceability.render(verdicts))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if _is_reported(config):
+        summary.write(terminalreporter, _verdicts(config), OUT)
+
+
+def _verdicts(config: pytest.Config) -> list[Verdict]:
+    return judge(config.stash[known_key], list(config.stash[_results_key].values()))
+
+
+def _is_reported(config: pytest.Config) -> bool:
+    return (
+        not hasattr(config, "workerinput")
+        and not config.option.collectonly
+        and bool(config.stash[_results_key])
+    )

@@ -1,0 +1,85 @@
+"""What a person sees at the end: for each profile what holds, what does not, and where."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
+
+
+def write(out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path) -> None:
+    """Write the summary of every profile that ran."""
+    for profile in dict.fromkeys(v.requirement.profile for v in verdicts):
+        mine = [v for v in verdicts if v.requirement.profile == profile]
+        if any(v.verdict != NOT_RUN for v in mine):
+            _profile(out, profile, mine)
+    out.write_line("")
+    out.write_line(f"reports: {_shown(folder)} (conformance.yaml, traceability.md, junit.xml, allure-results)")
+
+
+def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -> None:
+    failed = [v for v in verdicts if v.failed]
+    out.section(f"profile {name}", "=", bold=True)
+    counts = Counter(v.verdict for v in verdicts)
+    line = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    verdict = "NONCONFORMANT" if failed else "CONFORMANT"
+    if counts[NOT_RUN]:
+        verdict += " (not all requirements ran)"
+    out.write_line(f"{verdict}: {line}", red=bool(failed), green=not failed, bold=True)
+    for one in failed:
+        _failed(out, one)
+    _listed(out, "gaps", [v for v in verdicts if v.requirement.kind == "gap"])
+    disputed = [v for v in verdicts if v.outcome]
+    if disputed:
+        out.write_line("")
+        out.write_line("disputed, decided on this cluster:", bold=True)
+        for one in disputed:
+            requirement = one.requirement
+            meaning = requirement.outcomes[one.outcome]
+            out.write_line(f"  {requirement.id} {requirement.title}: {one.outcome} ({meaning})")
+    _reasons(out, [v for v in verdicts if v.verdict == NOT_APPLICABLE])
+
+
+def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
+    one = verdict.requirement
+    out.write_line("")
+    out.write_line(f"✗ {one.id} {one.title}", red=True, bold=True)
+    out.write_line(f"    {one.document}, {one.section!r}: {one.expects}")
+    for failure in verdict.failures:
+        _failure(out, failure)
+
+
+def _failure(out: pytest.TerminalReporter, failure: Failure) -> None:
+    out.write_line(f"    {failure.test.rpartition('/')[2]}")
+    if failure.hop:
+        out.write_line(f"      hop       {failure.hop}")
+        out.write_line(f"      expected  {failure.expected}")
+        out.write_line(f"      observed  {failure.observed}")
+    else:
+        for line in failure.text.splitlines()[:6]:
+            out.write_line(f"      {line}")
+
+
+def _listed(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) -> None:
+    if not verdicts:
+        return
+    out.write_line("")
+    out.write_line(f"{title}:", bold=True)
+    for v in verdicts:
+        news = v.verdict == GAP_CLOSED
+        out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.verdict}", yellow=news)
+
+
+def _reasons(out: pytest.TerminalReporter, verdicts: list[Verdict]) -> None:
+    for v in verdicts:
+        out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.verdict}: {v.reason}")
+
+
+def _shown(folder: Path) -> str:
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

@@ -1,0 +1,92 @@
+"""The end-to-end flows: who answers, and what the client gets."""
+
+import json
+
+import pytest
+
+from fixtures.evidence import CLIENT
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Provider, Stack
+from fixtures.verdicts import Decision
+from suites.mixed_providers.providers import ANTHROPIC, EXTERNAL, LOCAL, OPENAI, VLLM
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        pytest.param(OPENAI, id="openai", marks=requirement("MP-13")),
+        pytest.param(ANTHROPIC, id="anthropic", marks=requirement("MP-14")),
+        pytest.param(VLLM, id="vllm", marks=requirement("MP-15")),
+        pytest.param(LOCAL, id="local", marks=requirement("MP-16")),
+    ],
+)
+def test_chat_is_answered_by_the_provider(
+    stack: Stack, alice: Identity, provider: Provider
+) -> None:
+    """200 and an OpenAI chat completion with usage, and the provider has seen the request."""
+    exchange = stack.chat(provider, alice).expect_status(200)
+    body = exchange.json
+    exchange.expect(CLIENT, body["object"] == "chat.completion", "a completion", body["object"])
+    exchange.expect(CLIENT, body["model"] == provider.model, provider.model, body["model"])
+    assert body["choices"][0]["message"]["role"] == "assistant"
+    assert body["choices"][0]["message"]["content"]
+    usage = body["usage"]
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
+    exchange.expect_backend_received(provider.name)
+
+
+@requirement("MP-48")
+def test_requests_reach_no_other_provider(
+    stack: Stack, alice: Identity, provider: Provider
+) -> None:
+    """Exactly one provider has the request, the body unchanged, and no other's key in it."""
+    exchange = stack.chat(provider, alice)
+    record = exchange.expect_backend_received(provider.name)
+    assert record.json == json.loads(exchange.response.request.content)
+    sent = " ".join(record.headers.values())
+    for other in EXTERNAL:
+        if other is not provider:
+            assert other.key.reveal() not in sent, f"{provider} received the key of {other}"
+
+
+@requirement("MP-21")
+@pytest.mark.parametrize("provider", EXTERNAL, ids=str)
+def test_tls_ends_at_the_maas_gateway(stack: Stack, alice: Identity, provider: Provider) -> None:
+    """The client's HTTPS is verified against the CA for the host; the provider gets HTTP."""
+    exchange = stack.chat(provider, alice).expect_status(200)
+    url = exchange.response.request.url
+    assert (url.scheme, exchange.response.request.headers["host"][:5]) == ("https", "maas.")
+    record = exchange.expect_backend_received(provider.name)
+    assert record.tls is False
+
+
+@requirement("MP-38")
+@pytest.mark.capability("gateway_access_logs")
+def test_local_model_is_not_behind_the_egress_gateway(stack: Stack, alice: Identity) -> None:
+    """The MaaS gateway's log names the KServe workload; the egress gateway's has nothing."""
+    exchange = stack.chat(LOCAL, alice).expect_status(200)
+    exchange.expect_backend_received("local")
+    assert [line["cluster"] for line in stack.maas_log(exchange.id)] == [
+        "outbound|8000||facebook-opt-125m-simulated-kserve-workload-svc.llm.svc.cluster.local"
+    ]
+    exchange.expect_no_egress()
+
+
+@requirement("MP-40")
+def test_hop_to_the_local_model_is_https(stack: Stack, alice: Identity) -> None:
+    """The workload got the request over TLS."""
+    record = stack.chat(LOCAL, alice).expect_status(200).expect_backend_received("local")
+    assert record.tls is True
+
+
+@requirement("MP-42")
+def test_whether_the_local_models_path_is_rewritten(
+    stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """What the workload receives decides."""
+    exchange = stack.chat(LOCAL, alice).expect_status(200)
+    record = exchange.expect_backend_received("local")
+    outcomes = {"/v1/chat/completions": "rewritten", exchange.sent_path: "kept"}
+    decide(outcomes.get(record.path, record.path))
+
+
