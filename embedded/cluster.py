@@ -134,7 +134,7 @@ async def _parts(
         yield
     finally:
         failure.cancel()
-        app.close()
+        await app.close()
         await kubelet.close()
         forwarder.close()
         server.should_exit = True

@@ -12,6 +12,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import httpx
 import yaml
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -36,10 +37,12 @@ class ApiServer:
     def __init__(self, api: Api, tokens: Tokens, nodes: Nodes) -> None:
         self._api, self._tokens, self._nodes = api, tokens, nodes
         self._closing = asyncio.Event()
+        self._client = httpx.AsyncClient(verify=False, timeout=30, trust_env=False)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End every open watch, so that the server can stop."""
         self._closing.set()
+        await self._client.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -341,7 +344,7 @@ class ApiServer:
         return StreamingResponse(_until(stream, 3600, self._closing), media_type="text/plain")
 
     async def _proxy(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
-        return await proxy(self._api, request, info, r)
+        return await proxy(self._client, self._api, request, info, r)
 
 
 async def _until(

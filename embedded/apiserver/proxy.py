@@ -62,7 +62,9 @@ async def _log_text(path: Path, query: dict[str, str]) -> AsyncIterator[bytes]:
                 yield more
 
 
-async def proxy(api: Api, request: Request, info: RequestInfo, resource: Resource) -> Response:
+async def proxy(
+    client: httpx.AsyncClient, api: Api, request: Request, info: RequestInfo, resource: Resource
+) -> Response:
     """Forward a request to `[https:]name[:port]` and return what came back."""
     scheme, name, port = _target(info.name)
     if resource.plural == "pods":
@@ -76,14 +78,13 @@ async def proxy(api: Api, request: Request, info: RequestInfo, resource: Resourc
     headers = [(k, v) for k, v in request.headers.items() if k not in _HOP_HEADERS]
     query = f"?{request.url.query}" if request.url.query else ""
     url = f"{scheme}://{host}:{number}{info.rest or '/'}{query}"
-    async with httpx.AsyncClient(verify=False, timeout=30, trust_env=False) as client:
-        try:
-            answer = await client.request(
-                request.method, url, headers=headers, content=await request.body()
-            )
-        except httpx.TransportError as error:
-            message = f"error trying to reach service: {error}"
-            raise status.service_unavailable(message) from error
+    try:
+        answer = await client.request(
+            request.method, url, headers=headers, content=await request.body()
+        )
+    except httpx.TransportError as error:
+        message = f"error trying to reach service: {error}"
+        raise status.service_unavailable(message) from error
     kept = {k: v for k, v in answer.headers.items() if k not in _HOP_HEADERS}
     return Response(answer.content, answer.status_code, kept)
 

@@ -113,7 +113,7 @@ class Controller:
             parents[metadata["namespace"], metadata["name"]].append(parent)
         certificates = {li["name"]: self._certificate(gateway, li) for li in
                         gateway["spec"]["listeners"]}  # fmt: skip
-        shim = self._has_shim(gateway)
+        shim = bool(self._plugins(gateway))
         metadata = gateway["metadata"]
         key = f"{metadata['namespace']}/{metadata['name']}"
 
@@ -121,7 +121,9 @@ class Controller:
             return _snapshot(gateway, routes, backends.clusters(), certificates, shim, address)
 
         self.ads.publish(key, snapshot)
-        await self._deploy(gateway, shim)
+        await self._deploy(gateway)
+        if shim and self.ads.state(key) == (True, ""):
+            await self._plugins_programmed(gateway)
         await self._gateway_status(gateway, attachments, certificates, key)
 
     def _translate(
@@ -161,17 +163,25 @@ class Controller:
         data = {k: base64.b64decode(v).decode() for k, v in secret["data"].items()}
         return {"certificate": data["tls.crt"], "key": data["tls.key"]}
 
-    def _has_shim(self, gateway: Object) -> bool:
+    def _plugins(self, gateway: Object) -> list[Object]:
         metadata = gateway["metadata"]
-        return any(
-            ref["kind"] == "Gateway" and ref["name"] == metadata["name"]
+        return [
+            plugin
             for plugin in self._cache.list(WASM_PLUGINS, metadata["namespace"])
-            for ref in plugin["spec"].get("targetRefs", [])
-        )
+            if any(
+                ref["kind"] == "Gateway" and ref["name"] == metadata["name"]
+                for ref in plugin["spec"].get("targetRefs", [])
+            )
+        ]
+
+    async def _plugins_programmed(self, gateway: Object) -> None:
+        """Say on each WasmPlugin that Envoy runs with it (Istio says nothing)."""
+        for plugin in self._plugins(gateway):
+            await self._kube.set_status(WASM_PLUGINS, plugin, {"programmed": True})
 
     # -- what a Gateway owns ------------------------------------------------------------
 
-    async def _deploy(self, gateway: Object, shim: bool) -> None:
+    async def _deploy(self, gateway: Object) -> None:
         metadata, spec = gateway["metadata"], gateway["spec"]
         namespace = metadata["namespace"]
         name = f"{metadata['name']}-{spec['gatewayClassName']}"

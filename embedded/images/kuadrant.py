@@ -157,9 +157,19 @@ class Operator:
                 return "Unknown", f"AuthConfig {path.scope[:12]} is not ready"
             plugin = f"kuadrant-{path.gateway['metadata']['name']}"
             namespace = path.gateway["metadata"]["namespace"]
-            if self._cache.get(WASM_PLUGINS, namespace, plugin) is None:
-                return "Unknown", f"WasmPlugin {plugin} is not there yet"
+            if not _in_effect(self._cache.get(WASM_PLUGINS, namespace, plugin)):
+                return "Unknown", f"WasmPlugin {plugin} is not in effect yet"
         return "Enforced", f"{kind.name} has been successfully enforced"
+
+
+def _in_effect(plugin: Object | None) -> bool:
+    """Whether Envoy and the shim run with a WasmPlugin.
+
+    The real operator is content when it exists; here Enforced can be relied upon.
+    """
+    status = (plugin or {}).get("status", {})
+    loaded = bool(plugin) and status.get("loadedGeneration") == plugin["metadata"]["generation"]
+    return loaded and bool(status.get("programmed"))
 
 
 def _named(policy: Object) -> str:

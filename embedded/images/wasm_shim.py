@@ -34,6 +34,7 @@ class Shim:
     """The action sets in force, and Envoy's streams."""
 
     def __init__(self, kube: Kube, namespace: str, gateway: str) -> None:
+        self._kube = kube
         self._namespace, self._gateway = namespace, gateway
         self._cache = Cache(kube, [WASM_PLUGINS])
         self._services = Services()
@@ -48,6 +49,13 @@ class Shim:
         for plugin in self._cache.list(WASM_PLUGINS, self._namespace):
             if any(ref["name"] == self._gateway for ref in plugin["spec"].get("targetRefs", [])):
                 config = plugin["spec"].get("pluginConfig", {})
+                self._load(config)
+                loaded = {"loadedGeneration": plugin["metadata"]["generation"]}
+                await self._kube.set_status(WASM_PLUGINS, plugin, loaded)
+        if not config:
+            self._load(config)
+
+    def _load(self, config: Object) -> None:
         if config != self._config:
             self._config = config
             self._sets = ActionSets(config, self._services)

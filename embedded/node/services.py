@@ -110,53 +110,59 @@ def _listeners(service: Object) -> set[tuple[str, int, str]]:
 
 
 class _Relay(asyncio.Protocol):
-    """One side of a relayed connection; `peer` is the other."""
+    """One side of a relayed connection; what comes before it is joined is kept."""
 
-    peer: asyncio.Transport | None = None
     transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._peer: asyncio.Transport | None = None
+        self._early: list[bytes] = []
+
+    def join(self, peer: asyncio.Transport) -> None:
+        """Pass everything on to the other side from now on."""
+        self._peer = peer
+        for data in self._early:
+            peer.write(data)
+        self._early.clear()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self.peer:
-            self.peer.write(data)
+        if self._peer:
+            self._peer.write(data)
+        else:
+            self._early.append(data)
 
     def eof_received(self) -> bool:
-        if self.peer and self.peer.can_write_eof():
-            self.peer.write_eof()
+        if self._peer and self._peer.can_write_eof():
+            self._peer.write_eof()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.peer:
-            self.peer.close()
+        if self._peer:
+            self._peer.close()
 
     def pause_writing(self) -> None:
-        if self.peer:
-            self.peer.pause_reading()
+        if self._peer:
+            self._peer.pause_reading()
 
     def resume_writing(self) -> None:
-        if self.peer:
-            self.peer.resume_reading()
+        if self._peer:
+            self._peer.resume_reading()
 
 
 class _Client(_Relay):
-    """The accepted side: connects to an endpoint, then passes on."""
+    """The accepted side: connects to an endpoint, then joins the two."""
 
     def __init__(self, forwarder: Forwarder, target: tuple[str, str, str]) -> None:
+        super().__init__()
         self._forwarder, self._target = forwarder, target
-        self._early: list[bytes] = []
         self._connecting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._connecting = asyncio.create_task(self._connect())
-
-    def data_received(self, data: bytes) -> None:
-        if self.peer:
-            self.peer.write(data)
-        else:
-            self._early.append(data)
 
     async def _connect(self) -> None:
         endpoint = self._forwarder.endpoint(self._target)
@@ -170,6 +176,5 @@ class _Client(_Relay):
         if self.transport.is_closing():
             upstream.transport.close()
             return
-        upstream.peer, self.peer = self.transport, upstream.transport
-        for data in self._early:
-            self.peer.write(data)
+        upstream.join(self.transport)
+        self.join(upstream.transport)
