@@ -30,17 +30,17 @@ class Tokens:
 
     def __init__(self, api: Api, key: rsa.RSAPrivateKey, static: dict[str, User]) -> None:
         self._api, self._static = api, static
-        self._private = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
+        self._private = key  # the object: to read PEM takes 30 ms each time
         self._public = key.public_key()
 
     @property
     def signing_key(self) -> bytes:
         """PEM of the private key."""
-        return self._private
+        return self._private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
 
     def jwks(self) -> Object:
         """The public key as a JSON Web Key Set."""
