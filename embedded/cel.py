@@ -51,7 +51,7 @@ def _body_function(name: str, kind: str) -> Any:
 @cache
 def _environment() -> Any:
     return cel.NewEnv(
-        variables={name: cel.Type.DYN for name in VARIABLES},
+        variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
         extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()],
         functions=[
             _body_function("requestBodyJSON", "request"),

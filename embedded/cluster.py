@@ -101,9 +101,7 @@ async def _parts(
         "CLUSTER_DNS": network.dns,
     }
     catalogue = Catalogue().replaced(config.images)
-    kubelet = Kubelet(
-        api, tokens, zygote, catalogue, network, state.folder / "pods", environment
-    )
+    kubelet = Kubelet(api, tokens, zygote, catalogue, network, state.folder / "pods", environment)
     app = ApiServer(api, tokens, kubelet)
     server, sock = _server(app, authority, network, state.folder)
     _system_objects(api, network)

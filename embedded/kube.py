@@ -180,7 +180,9 @@ class Cache:
 
     def list(self, resource: str, namespace: str = "") -> list[Object]:
         """Sorted by creation time, then namespace and name: older objects win conflicts."""
-        found = [o for k, o in self._objects[resource].items() if not namespace or k[0] == namespace]
+        found = [
+            o for k, o in self._objects[resource].items() if not namespace or k[0] == namespace
+        ]
 
         def age(obj: Object) -> tuple[str, str, str]:
             metadata = obj["metadata"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Coroutine
 from typing import Any
@@ -48,7 +49,5 @@ def add_unary(server_: grpc.aio.Server, service: str, methods: dict[str, tuple[A
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a stand-in until it is told to end."""
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(main)
-    except KeyboardInterrupt:
-        pass

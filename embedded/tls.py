@@ -36,9 +36,7 @@ class Authority:
         self._certificate = (
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
             .add_extension(usage, True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), False)
             .sign(self._key, hashes.SHA256())
         )
 
@@ -46,9 +44,9 @@ class Authority:
     def certificate(self) -> bytes:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> (
-        x509.CertificateBuilder
-    ):
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
         start = datetime.now(UTC) - timedelta(minutes=5)
         return (
             x509.CertificateBuilder()

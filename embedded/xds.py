@@ -94,8 +94,7 @@ class AdsServer:
         """(whether an Envoy runs with the published snapshot, what it refused)."""
         node = self._nodes[cluster]
         current = any(
-            all(acked.get(kind) == node.version for kind in _ORDER)
-            for acked in node.acked.values()
+            all(acked.get(kind) == node.version for kind in _ORDER) for acked in node.acked.values()
         )
         return current, node.refused
 

@@ -30,6 +30,7 @@ import sys
 import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 1 << 20
@@ -170,7 +171,8 @@ def _serve(sock: socket.socket) -> None:
     gc.freeze()
     children: set[int] = set()
     while True:
-        ready, _, _ = select.select([sock, wake_read], [], [])
+        sources: list[Any] = [sock, wake_read]
+        ready, _, _ = select.select(sources, [], [])
         if wake_read in ready:
             os.read(wake_read, 4096)
         if sock in ready:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import allure
 
 from fixtures.requirements import Requirement
@@ -11,9 +13,10 @@ _SEVERITY = {"core": allure.severity_level.CRITICAL, "extended": allure.severity
 
 def attach(requirements: list[Requirement]) -> None:
     """Label the running test with its requirements."""
+    dynamic: Any = allure.dynamic
     for one in requirements:
-        allure.dynamic.epic(one.document)
-        allure.dynamic.feature(one.section)
-        allure.dynamic.story(f"{one.id} {one.title}")
-        allure.dynamic.severity(_SEVERITY[one.level])
-        allure.dynamic.tag(one.id)
+        dynamic.epic(one.document)
+        dynamic.feature(one.section)
+        dynamic.story(f"{one.id} {one.title}")
+        dynamic.severity(_SEVERITY[one.level])
+        dynamic.tag(one.id)

@@ -26,7 +26,8 @@ from fixtures.verdicts import (
     NOT_RUN,
     Verdict,
 )
-from manifests import ManifestError, render as render_manifests
+from manifests import ManifestError
+from manifests import render as render_manifests
 
 _COUNTED = {
     CONFORMANT: "conformant",

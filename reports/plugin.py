@@ -16,9 +16,20 @@ from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
 from reports import allure_labels, conformance, summary, traceability
 
-OUT = Path(__file__).parent / "out"
+DEFAULT_OUT = Path(__file__).parent / "out"
+_WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results")
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("conformance").addoption(
+        "--reports",
+        type=Path,
+        default=DEFAULT_OUT,
+        metavar="FOLDER",
+        help="write the reports there (default: reports/out)",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -27,13 +38,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_results_key], config.stash[_began_key] = {}, time.time()
     if not runs_suites(config) or config.option.collectonly:
         return
+    out: Path = config.getoption("--reports")
+    if not hasattr(config, "workerinput"):
+        for name in _WRITTEN:
+            shutil.rmtree(out / name, ignore_errors=True)
+            (out / name).unlink(missing_ok=True)
     if not config.option.allure_report_dir:
-        config.option.allure_report_dir = str(OUT / "allure-results")
-        config.option.clean_alluredir = False
-        if not hasattr(config, "workerinput"):
-            shutil.rmtree(OUT, ignore_errors=True)
+        config.option.allure_report_dir = str(out / "allure-results")
     if not config.option.xmlpath:
-        config.option.xmlpath = str(OUT / "junit.xml")
+        config.option.xmlpath = str(out / "junit.xml")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,9 +84,7 @@ class _Collector:
         ids = next((value for name, value in properties if name == "requirements"), None)
         if not isinstance(ids, list):
             return
-        result = self._results.setdefault(
-            report.nodeid, TestResult(report.nodeid, ids, "passed")
-        )
+        result = self._results.setdefault(report.nodeid, TestResult(report.nodeid, ids, "passed"))
         result.seconds += report.duration
         for name, value in properties:
             if name == "outcome" and isinstance(value, list | tuple):
@@ -110,7 +121,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
     """conformance.yaml and traceability.md."""
-    OUT.mkdir(parents=True, exist_ok=True)
+    out: Path = config.getoption("--reports")
+    out.mkdir(parents=True, exist_ok=True)
     folder = config.getoption("--kustomization")
     run = conformance.Run(
         cluster=config.getoption("--cluster"),
@@ -120,15 +132,15 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         seconds=time.time() - config.stash[_began_key],
         is_default=folder == DEMO,
     )
-    (OUT / "conformance.yaml").write_text(conformance.render(run, verdicts))
-    (OUT / "traceability.md").write_text(traceability.render(verdicts))
+    (out / "conformance.yaml").write_text(conformance.render(run, verdicts))
+    (out / "traceability.md").write_text(traceability.render(verdicts))
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     if _is_reported(config):
-        summary.write(terminalreporter, _verdicts(config), OUT)
+        summary.write(terminalreporter, _verdicts(config), config.getoption("--reports"))
 
 
 def _verdicts(config: pytest.Config) -> list[Verdict]:

@@ -17,7 +17,9 @@ def write(out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path) -
         if any(v.verdict != NOT_RUN for v in mine):
             _profile(out, profile, mine)
     out.write_line("")
-    out.write_line(f"reports: {_shown(folder)} (conformance.yaml, traceability.md, junit.xml, allure-results)")
+    out.write_line(
+        f"reports: {_shown(folder)} (conformance.yaml, traceability.md, junit.xml, allure-results)"
+    )
 
 
 def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -> None:

@@ -76,7 +76,7 @@ class Api:
         self, resource: Resource, namespace: str = "", labels: str = "", fields: str = ""
     ) -> list[Object]:
         matches = selectors.matcher(labels, fields)
-        return [o for o in self.store.list(resource.id, namespace) if matches(o)]
+        return [o for o in self.store.objects(resource.id, namespace) if matches(o)]
 
     def find(self, group: str, plural: str, namespace: str, name: str) -> Object | None:
         """An object by plain names, or None."""
@@ -235,7 +235,9 @@ class Api:
         """A private, pruned, defaulted copy of `obj`, or 400."""
         what = f'{resource.kind} in version "{version}"'
         if not isinstance(obj, dict):
-            raise status.bad_request(f"{what} cannot be handled as a {resource.kind}: not an object")
+            raise status.bad_request(
+                f"{what} cannot be handled as a {resource.kind}: not an object"
+            )
         wanted = {"apiVersion": resource.api_version(version), "kind": resource.kind}
         for name, expected in wanted.items():
             found = obj.get(name, expected)
@@ -345,7 +347,11 @@ class Api:
         if live is None:
             if subresource:
                 raise status.not_found(resource.plural, resource.group, name)
-            merged = {**checked, **merged, "metadata": {**checked["metadata"], **merged["metadata"]}}
+            merged = {
+                **checked,
+                **merged,
+                "metadata": {**checked["metadata"], **merged["metadata"]},
+            }
             creating = Options("apply:" + options.field_manager, "Ignore", options.dry_run)
             created = self.create(resource, version, namespace, merged, creating)
             created = copy.deepcopy(created)
@@ -381,7 +387,9 @@ class Api:
         owned.setdefault((options.field_manager, "Update"), set()).update(changed)
         apply.write_owners(obj, owned, subresource, resource.api_version(version), now())
 
-    def _put(self, resource: Resource, key: tuple[str, str], obj: Object, options: Options) -> Object:
+    def _put(
+        self, resource: Resource, key: tuple[str, str], obj: Object, options: Options
+    ) -> Object:
         if options.dry_run:
             return obj
         obj["apiVersion"] = resource.api_version(resource.storage_version)
@@ -394,7 +402,7 @@ class Api:
         gone = self.store.remove(resource.id, _key(obj))
         if resource.plural == "customresourcedefinitions":
             group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
-            for instance in list(self.store.list((group, plural))):
+            for instance in list(self.store.objects((group, plural))):
                 self.store.remove((group, plural), _key(instance))
             self.registry.remove(group, plural)
         return gone

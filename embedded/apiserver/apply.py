@@ -133,9 +133,7 @@ def apply(
         _delete(result, path)
     result = _merge(schema, result, applied)
     changed = {path for path, value in wanted.items() if current.get(path) != value}
-    owned = {
-        who: paths - changed if who != me else paths for who, paths in owned.items()
-    }
+    owned = {who: paths - changed if who != me else paths for who, paths in owned.items()}
     owned[me] = set(wanted)
     return result, owned
 

@@ -28,11 +28,12 @@ MERGE_KEYS = {
     "V1ServicePort": ["port"], "V1LocalObjectReference": ["name"], "V1ObjectReference": ["name"],
     "V1OwnerReference": ["uid"], "V1HostAlias": ["ip"], "V1PodCondition": ["type"],
     "V1DeploymentCondition": ["type"], "V1Condition": ["type"], "V1NamespaceCondition": ["type"],
-    "V1NodeCondition": ["type"], "V1ReplicaSetCondition": ["type"], "V1EphemeralContainer": ["name"],
+    "V1NodeCondition": ["type"], "V1ReplicaSetCondition": ["type"],
+    "V1EphemeralContainer": ["name"],
 }  # fmt: skip
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 QUANTITIES = {"additionalProperties": INT_OR_STRING, "type": "object"}
-SCALARS = {
+SCALARS: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
     "bytes": {"type": "string", "format": "byte"},
     "int": {"type": "integer"},

@@ -272,7 +272,9 @@ class ApiServer:
     async def _patch(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         options = _options(request)
         content_type = request.headers.get("content-type", "").split(";")[0].strip()
-        existed = self._api.find(r.group, r.plural, info.namespace if r.namespaced else "", info.name)
+        existed = self._api.find(
+            r.group, r.plural, info.namespace if r.namespaced else "", info.name
+        )
         patched = self._api.patch(
             r, info.version, info.namespace, info.name, content_type, await _body(request), options,
             info.subresource,
@@ -357,9 +359,8 @@ async def _until(
     try:
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             pending = pending or asyncio.ensure_future(anext(source))
-            done, _ = await asyncio.wait(
-                {pending, closed}, timeout=left, return_when=asyncio.FIRST_COMPLETED
-            )
+            waited: set[asyncio.Future[Any]] = {pending, closed}
+            done, _ = await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
             if pending not in done:
                 return
             try:
@@ -423,5 +424,3 @@ async def _body(request: Request, optional: bool = False) -> Any:
         return json.loads(raw)
     except (ValueError, yaml.YAMLError) as error:
         raise status.bad_request(f"couldn't parse the request body: {error}") from error
-
-

@@ -114,9 +114,7 @@ def _ordered(keys: list[str] | None, value: list[Any], order: list[Any]) -> list
 def _plain(value: Any) -> Any:
     """A patch value without directives."""
     if isinstance(value, dict):
-        return {
-            k: _plain(v) for k, v in value.items() if not k.startswith("$") and v is not None
-        }
+        return {k: _plain(v) for k, v in value.items() if not k.startswith("$") and v is not None}
     if isinstance(value, list):
         return [
             _plain(v) for v in value if not (isinstance(v, dict) and v.get("$patch") == "delete")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from embedded.apiserver.api import Api, User
 
@@ -34,11 +33,11 @@ def authorize(api: Api, user: User, wanted: Attributes) -> tuple[bool, str]:
     """(allowed, reason), the reason in Kubernetes' words."""
     if "system:masters" in user.groups:
         return True, ""
-    for binding in api.store.list((_GROUP, "clusterrolebindings")):
+    for binding in api.store.objects((_GROUP, "clusterrolebindings")):
         if _applies(binding, user) and _grants(api, binding, "", wanted):
             return True, _allowed_by("ClusterRoleBinding", binding, user)
     if wanted.namespace:
-        for binding in api.store.list((_GROUP, "rolebindings"), wanted.namespace):
+        for binding in api.store.objects((_GROUP, "rolebindings"), wanted.namespace):
             if _applies(binding, user) and _grants(api, binding, wanted.namespace, wanted):
                 return True, _allowed_by("RoleBinding", binding, user)
     return False, ""
@@ -60,7 +59,7 @@ def rules_for(api: Api, user: User, namespace: str) -> list[Object]:
     """Every rule that applies to `user` in `namespace`, for SelfSubjectRulesReview."""
     rules: list[Object] = []
     for plural, scope in (("clusterrolebindings", ""), ("rolebindings", namespace)):
-        for binding in api.store.list((_GROUP, plural), scope):
+        for binding in api.store.objects((_GROUP, plural), scope):
             if _applies(binding, user):
                 rules += _rules(api, binding, scope)
     if "system:masters" in user.groups:
@@ -114,11 +113,17 @@ def _rule_allows(rule: Object, wanted: Attributes) -> bool:
 
 def _allowed_by(kind: str, binding: Object, user: User) -> str:
     ref, metadata = binding["roleRef"], binding["metadata"]
-    where = f"{metadata['name']}/{metadata['namespace']}" if "namespace" in metadata else (
-        metadata["name"]
+    where = (
+        f"{metadata['name']}/{metadata['namespace']}"
+        if "namespace" in metadata
+        else (metadata["name"])
     )
     subject = next(
-        (s for s in binding.get("subjects", []) if s["kind"] == "Group" and s["name"] in user.groups),
+        (
+            s
+            for s in binding.get("subjects", [])
+            if s["kind"] == "Group" and s["name"] in user.groups
+        ),
         None,
     )
     whom = f'Group "{subject["name"]}"' if subject else f'User "{user.name}"'
@@ -126,5 +131,3 @@ def _allowed_by(kind: str, binding: Object, user: User) -> str:
         namespace, name = user.name.split(":")[2:4]
         whom = f'ServiceAccount "{name}/{namespace}"'
     return f'RBAC: allowed by {kind} "{where}" of {ref["kind"]} "{ref["name"]}" to {whom}'
-
-

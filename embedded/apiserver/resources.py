@@ -86,7 +86,9 @@ _RBAC, _AUTHN, _AUTHZ = (
 )
 _REPLICAS = {"spec": "replicas", "status": "replicas"}
 _ROOTS = [
-    _builtin("", "namespaces", "Namespace", short="ns", namespaced=False, sub=("status", "finalize")),
+    _builtin(
+        "", "namespaces", "Namespace", short="ns", namespaced=False, sub=("status", "finalize")
+    ),
     _builtin("", "nodes", "Node", short="no", namespaced=False, sub=("status",)),
     _builtin("", "pods", "Pod", short="po", sub=("status", "log", "proxy", "eviction"), all_=True),
     _builtin("", "services", "Service", short="svc", sub=("status", "proxy"), all_=True),

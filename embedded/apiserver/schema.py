@@ -124,9 +124,7 @@ def _default(schema: Schema, value: Any) -> Any:
         return [_default(items(schema), item) for item in value]
     if not isinstance(value, dict):
         return value
-    filled = {
-        name: _default(child(schema, name) or {}, inner) for name, inner in value.items()
-    }
+    filled = {name: _default(child(schema, name) or {}, inner) for name, inner in value.items()}
     for name, found in schema.get("properties", {}).items():
         if name not in filled and "default" in found:
             filled[name] = _default(found, found["default"])

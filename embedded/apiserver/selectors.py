@@ -56,15 +56,15 @@ def _split(text: str) -> list[str]:
 
 def _label_term(term: str) -> Callable[[dict[str, str]], bool]:
     if found := _SET.match(term):
+        key, wanted = found["key"], found["op"] == "in"
         values = {value.strip() for value in found["values"].split(",")}
-        wanted = found["op"] == "in"
-        return lambda labels: (labels.get(found["key"]) in values) == wanted
+        return lambda labels: (labels.get(key) in values) == wanted
     if found := _EQUAL.match(term):
-        wanted = found["op"] != "!="
-        return lambda labels: (labels.get(found["key"]) == found["value"]) == wanted
+        key, value, wanted = found["key"], found["value"], found["op"] != "!="
+        return lambda labels: (labels.get(key) == value) == wanted
     if found := _EXISTS.match(term):
-        wanted = not found["not"]
-        return lambda labels: (found["key"] in labels) == wanted
+        key, wanted = found["key"], not found["not"]
+        return lambda labels: (key in labels) == wanted
     raise bad_request(f'unable to parse requirement: found "{term}"')
 
 

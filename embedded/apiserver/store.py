@@ -44,7 +44,7 @@ class Store:
     def get(self, resource: tuple[str, str], key: Key) -> Object | None:
         return self._objects[resource].get(key)
 
-    def list(self, resource: tuple[str, str], namespace: str = "") -> Iterator[Object]:
+    def objects(self, resource: tuple[str, str], namespace: str = "") -> Iterator[Object]:
         """Objects sorted by namespace and name."""
         for key, found in sorted(self._objects[resource].items()):
             if not namespace or key[0] == namespace:
@@ -59,9 +59,7 @@ class Store:
         self.revision += 1
         new["metadata"]["resourceVersion"] = str(self.revision)
         self._objects[resource][key] = new
-        self._publish(
-            resource, Event(self.revision, "MODIFIED" if old else "ADDED", key, new, old)
-        )
+        self._publish(resource, Event(self.revision, "MODIFIED" if old else "ADDED", key, new, old))
         return new
 
     def remove(self, resource: tuple[str, str], key: Key) -> Object:

@@ -93,7 +93,9 @@ def _event(event: Object) -> list[Any]:
 
 
 def _node(node: Object) -> list[Any]:
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+    ready = any(
+        c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"]
+    )
     version = node["status"]["nodeInfo"]["kubeletVersion"]
     return ["Ready" if ready else "NotReady", "<none>", _age(node), version]
 

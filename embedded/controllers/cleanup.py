@@ -41,7 +41,7 @@ class Namespaces:
     async def _empty(self) -> None:
         """Delete what is in a Terminating Namespace until nothing is left, then itself."""
         while True:
-            for namespace in list(self._api.store.list(self._namespaces.id)):
+            for namespace in list(self._api.store.objects(self._namespaces.id)):
                 if "deletionTimestamp" in namespace["metadata"]:
                     self._empty_one(namespace)
             await asyncio.sleep(0.05)
@@ -51,7 +51,7 @@ class Namespaces:
         for resource in list(self._api.registry):
             if not resource.namespaced or resource.virtual:
                 continue
-            for obj in list(self._api.store.list(resource.id, name)):
+            for obj in list(self._api.store.objects(resource.id, name)):
                 left += 1
                 if "deletionTimestamp" not in obj["metadata"]:
                     self._api.delete(resource, name, obj["metadata"]["name"])
@@ -88,11 +88,11 @@ class GarbageCollector:
     def _collect(self) -> None:
         alive: set[str] = set()
         owned: dict[tuple[str, str], list[Object]] = defaultdict(list)
-        for resource in self._api.store.resources():
-            for obj in self._api.store.list(resource):
+        for resource_id in self._api.store.resources():
+            for obj in self._api.store.objects(resource_id):
                 alive.add(obj["metadata"]["uid"])
                 if obj["metadata"].get("ownerReferences"):
-                    owned[resource].append(obj)
+                    owned[resource_id].append(obj)
         for resource_id, objects in owned.items():
             resource = self._api.registry.get(*resource_id)
             for obj in objects:

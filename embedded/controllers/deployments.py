@@ -44,7 +44,7 @@ class Deployments:
         if found is None or "deletionTimestamp" in found["metadata"]:
             return
         replicas = found["spec"]["replicas"]
-        owned = [s for s in self._api.store.list(self._sets.id, key[0]) if _owns(found, s)]
+        owned = [s for s in self._api.store.objects(self._sets.id, key[0]) if _owns(found, s)]
         name = f"{key[1]}-{_template_hash(found)}"
         current = next((s for s in owned if s["metadata"]["name"] == name), None)
         old = [s for s in owned if s is not current]
@@ -98,7 +98,9 @@ class Deployments:
             _condition(
                 "Available",
                 everything >= wanted,
-                "MinimumReplicasAvailable" if everything >= wanted else "MinimumReplicasUnavailable",
+                "MinimumReplicasAvailable"
+                if everything >= wanted
+                else "MinimumReplicasUnavailable",
                 f"Deployment {'has' if everything >= wanted else 'does not have'} "
                 "minimum availability.",
             ),
@@ -128,7 +130,7 @@ class Deployments:
             return
         pods = [
             p
-            for p in self._api.store.list(self._pods.id, key[0])
+            for p in self._api.store.objects(self._pods.id, key[0])
             if _owns(found, p)
             and "deletionTimestamp" not in p["metadata"]
             and p.get("status", {}).get("phase") not in ("Failed", "Succeeded")

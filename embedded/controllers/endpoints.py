@@ -32,7 +32,7 @@ class Endpoints:
         labels = pod["metadata"].get("labels") or {}
         return [
             (namespace, service["metadata"]["name"])
-            for service in self._api.store.list(self._services.id, namespace)
+            for service in self._api.store.objects(self._services.id, namespace)
             if _selects(service, labels)
         ]
 
@@ -45,7 +45,7 @@ class Endpoints:
             return
         pods = [
             p
-            for p in self._api.store.list(self._pods.id, key[0])
+            for p in self._api.store.objects(self._pods.id, key[0])
             if _selects(service, p["metadata"].get("labels") or {})
             and p.get("status", {}).get("podIP")
         ]

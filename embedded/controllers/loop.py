@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from embedded.apiserver.api import Api
@@ -34,7 +34,7 @@ def owner_key(kind: str) -> Mapper:
 
 
 async def run(
-    api: Api, sources: dict[tuple[str, str], Mapper], reconcile: Callable[[Key], None]
+    api: Api, sources: Mapping[tuple[str, str], Mapper], reconcile: Callable[[Key], None]
 ) -> None:
     """Reconcile the keys of every object that exists or changes, for ever.
 
@@ -54,7 +54,7 @@ async def run(
     since = {}
     for resource, mapper in sources.items():
         since[resource] = api.store.revision
-        for obj in api.store.list(resource):
+        for obj in api.store.objects(resource):
             pending.update(dict.fromkeys(mapper(obj)))
     wake.set()
     async with asyncio.TaskGroup() as tasks:
@@ -63,7 +63,8 @@ async def run(
         while True:
             await wake.wait()
             wake.clear()
-            batch, _ = list(pending), pending.clear()
+            batch = list(pending)
+            pending.clear()
             for key in batch:
                 try:
                     with contextlib.suppress(ApiError):

@@ -41,7 +41,9 @@ def parents_of(route: Object, gateway: Object) -> list[Object]:
     ]
 
 
-def attach(route: Object, ref: Object, gateway: Object, namespaces: dict[str, Object]) -> Attachment:
+def attach(
+    route: Object, ref: Object, gateway: Object, namespaces: dict[str, Object]
+) -> Attachment:
     """Attach a route by one parentRef; `namespaces` maps a name to its labels."""
     listeners = [
         listener
@@ -55,7 +57,9 @@ def attach(route: Object, ref: Object, gateway: Object, namespaces: dict[str, Ob
     allowed = [li for li in listeners if _allows(li, route, gateway, namespaces)]
     if not allowed:
         text = f"hostnames matched parent, but namespace {route['metadata']['namespace']!r} is not "
-        return Attachment(route, ref, {}, "NotAllowedByListeners", text + "allowed by the listeners")
+        return Attachment(
+            route, ref, {}, "NotAllowedByListeners", text + "allowed by the listeners"
+        )
     wanted = route["spec"].get("hostnames") or []
     hosts = {li["name"]: intersection(li.get("hostname", ""), wanted) for li in allowed}
     hosts = {name: found for name, found in hosts.items() if found}

@@ -113,9 +113,7 @@ def upstream_tls(server_name: str) -> Object:
     return {"transport_socket": socket}
 
 
-def listener(
-    name: str, host: str, port: int, filter_chains: list[Object]
-) -> Object:
+def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Object:
     return {
         "name": name,
         "address": address(host, port),

@@ -58,8 +58,7 @@ def _match(match: Object) -> Object:
         # "/foo/" and "/foo" match the same paths: element by element.
         out = {"path_separated_prefix": value.rstrip("/")}
     headers = [
-        {"name": h["name"], "string_match": {"exact": h["value"]}}
-        for h in match.get("headers", [])
+        {"name": h["name"], "string_match": {"exact": h["value"]}} for h in match.get("headers", [])
     ]
     if "method" in match:
         headers.append({"name": ":method", "string_match": {"exact": match["method"]}})
@@ -119,7 +118,7 @@ def _action(rule: Object, match: Object, backends: list[Backend], broken: bool) 
     if redirects := _filters(rule, "RequestRedirect", "requestRedirect"):
         return {"redirect": _redirect(redirects[0], match)}
     total = sum(backend.weight for backend in backends)
-    if broken and not total or not backends or not total:
+    if (broken and not total) or not backends or not total:
         return {"direct_response": {"status": 500}}
     action: Object = {"timeout": _timeout(rule)}
     if len(backends) == 1:

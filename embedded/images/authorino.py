@@ -142,5 +142,3 @@ async def _serve() -> None:
 def main(argv: list[str]) -> None:
     del argv
     rpc.run(_serve())
-
-

@@ -294,9 +294,9 @@ def _pattern_holds(pattern: Object, data: Object) -> bool:
     text = "" if found is None else cel.as_text(found)
     match pattern["operator"]:
         case "eq":
-            return text == wanted
+            return bool(text == wanted)
         case "neq":
-            return text != wanted
+            return bool(text != wanted)
         case "incl":
             return isinstance(found, list) and wanted in found
         case "excl":

@@ -202,9 +202,7 @@ class Controller:
         )
         xds_host = f"istiod-openshift-gateway.{os.environ['POD_NAMESPACE']}.svc.cluster.local"
         hosts = {li["hostname"] for li in spec["listeners"] if "hostname" in li}
-        ports = [
-            {"name": f"p{n}", "port": n, "targetPort": unprivileged(n)} for n in numbers
-        ]
+        ports = [{"name": f"p{n}", "port": n, "targetPort": unprivileged(n)} for n in numbers]
         annotations = {HOSTNAME: ",".join(sorted(hosts))} if hosts else {}
         template = {
             "metadata": {"labels": labels},

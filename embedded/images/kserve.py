@@ -22,7 +22,10 @@ from embedded.kube import Cache, Kube
 from embedded.tls import Authority
 
 MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
-ROUTES, GATEWAYS = "gateway.networking.k8s.io/v1/httproutes", "gateway.networking.k8s.io/v1/gateways"
+ROUTES, GATEWAYS = (
+    "gateway.networking.k8s.io/v1/httproutes",
+    "gateway.networking.k8s.io/v1/gateways",
+)
 DEPLOYMENTS, CONFIG_MAPS = "apps/v1/deployments", "v1/configmaps"
 DESTINATION_RULES = "networking.istio.io/v1/destinationrules"
 ROLES = "rbac.authorization.k8s.io/v1/roles"
@@ -101,8 +104,8 @@ class Controller:
         workload = is_true(deployment, "Available")
         route = self._cache.get(ROUTES, namespace, f"{name}-kserve-route")
         parents = (route or {}).get("status", {}).get("parents", [])
-        routed = not _has_route(model) or bool(parents) and all(
-            is_true({"status": p}, "Accepted") for p in parents
+        routed = not _has_route(model) or (
+            bool(parents) and all(is_true({"status": p}, "Accepted") for p in parents)
         )
         conditions = [
             _ready("MainWorkloadReady", workload, "the workload is not available", model),
@@ -229,9 +232,7 @@ def _route(model: Object) -> list[tuple[str, Object]]:
         }
         for path in ("/v1/completions", "/v1/chat/completions", "")
     ]
-    parents = [
-        {"name": ref["name"], "namespace": ref["namespace"]} for ref in _gateways(model)
-    ]
+    parents = [{"name": ref["name"], "namespace": ref["namespace"]} for ref in _gateways(model)]
     route = {
         "metadata": _common(model, "kserve-route"),
         "spec": {"parentRefs": parents, "rules": rules},

@@ -73,7 +73,7 @@ class Operator:
         for path in paths:
             if policy := path.effective.get(AUTH):
                 wanted[path.scope] = auth_config(path.scope, self._namespace, policy)
-        for name, config in wanted.items():
+        for config in wanted.values():
             await self._kube.apply(AUTH_CONFIGS, config)
         for old in self._cache.list(AUTH_CONFIGS, self._namespace):
             name = old["metadata"]["name"]
@@ -167,9 +167,11 @@ def _in_effect(plugin: Object | None) -> bool:
 
     The real operator is content when it exists; here Enforced can be relied upon.
     """
-    status = (plugin or {}).get("status", {})
-    loaded = bool(plugin) and status.get("loadedGeneration") == plugin["metadata"]["generation"]
-    return loaded and bool(status.get("programmed"))
+    if plugin is None:
+        return False
+    status = plugin.get("status", {})
+    loaded = status.get("loadedGeneration") == plugin["metadata"]["generation"]
+    return bool(loaded and status.get("programmed"))
 
 
 def _named(policy: Object) -> str:

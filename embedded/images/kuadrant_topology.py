@@ -54,9 +54,7 @@ class Topology:
         routes: list[Object],
         policies: dict[Kind, list[Object]],
     ) -> None:
-        own = {
-            c["metadata"]["name"] for c in classes if c["spec"]["controllerName"] in CONTROLLERS
-        }
+        own = {c["metadata"]["name"] for c in classes if c["spec"]["controllerName"] in CONTROLLERS}
         self.gateways = [g for g in gateways if g["spec"]["gatewayClassName"] in own]
         self.policies, self._routes = policies, routes
         self._problems: dict[tuple[str, str], Problem] = {}

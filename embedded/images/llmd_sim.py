@@ -92,10 +92,9 @@ class Simulator:
             chunks = _chunks(head, kind, words, reason, usage, body)
             return StreamingResponse(chunks, media_type="text/event-stream")
         text = " ".join(words)
-        message = {"message": {"role": "assistant", "content": text}} if prefix == "chatcmpl" else {
-            "text": text
-        }
-        choice = {"index": 0, "finish_reason": reason, **message}
+        chat = {"message": {"role": "assistant", "content": text}}
+        choice: Object = {"index": 0, "finish_reason": reason}
+        choice |= chat if prefix == "chatcmpl" else {"text": text}
         return JSONResponse({**head, "object": kind, "usage": usage, "choices": [choice]})
 
     def _answer(self, prompt: list[str], body: Object) -> tuple[list[str], str]:

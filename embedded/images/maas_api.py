@@ -97,11 +97,11 @@ class MaasApi:
         if seconds <= 0:
             return JSONResponse({"error": "expiration must be positive"}, 400)
         if seconds < LEAST_SECONDS:
-            error = {
+            too_short = {
                 "error": "token expiration must be at least 10 minutes",
                 "provided_expiration": duration.show(seconds),
             }
-            return JSONResponse(error, 400)
+            return JSONResponse(too_short, 400)
         tier = await self._tier(caller.groups)
         if tier is None:
             return JSONResponse({"error": "Failed to generate token"}, 500)

@@ -74,9 +74,7 @@ class Controller:
             if mine or len(others) != len(current):
                 await self._kube.set_status(ROUTES, route, {"parents": others + mine})
 
-    async def _gateway(
-        self, gateway: Object, parents: dict[tuple[str, str], list[Object]]
-    ) -> None:
+    async def _gateway(self, gateway: Object, parents: dict[tuple[str, str], list[Object]]) -> None:
         namespaces = {
             n["metadata"]["name"]: n["metadata"].get("labels", {})
             for n in self._cache.list("v1/namespaces")
@@ -150,7 +148,9 @@ class Controller:
             return "BackendNotFound", f"backend {namespace}/{name} has no port {ref.get('port')}"
         host = destination.get("fqdn", {}).get("hostname", "")
         if destination["type"] == "Service":
-            host = f"{destination.get('service', {}).get('name', name)}.{namespace}.svc.cluster.local"
+            host = (
+                f"{destination.get('service', {}).get('name', name)}.{namespace}.svc.cluster.local"
+            )
         more: Object = {}
         if port.get("tls", {}).get("mode") == "Simple":
             more |= envoy.upstream_tls(host)

@@ -64,7 +64,7 @@ class DnsServer(asyncio.DatagramProtocol):
                 parts = name.removesuffix(suffix).split(".")
                 if len(parts) == 2:
                     return self._service(parts[1], parts[0])
-        for service in self._api.store.list(("", "services")):
+        for service in self._api.store.objects(("", "services")):
             names = service["metadata"].get("annotations", {}).get(HOSTNAME, "").split(",")
             if name in names:
                 return [service["spec"]["clusterIP"]]
@@ -79,7 +79,7 @@ class DnsServer(asyncio.DatagramProtocol):
             return [address]
         return [
             found
-            for slice_ in self._api.store.list(("discovery.k8s.io", "endpointslices"), namespace)
+            for slice_ in self._api.store.objects(("discovery.k8s.io", "endpointslices"), namespace)
             if slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name") == name
             for endpoint in slice_["endpoints"]
             if endpoint["conditions"]["ready"]

@@ -75,7 +75,7 @@ class Kubelet:
 
     async def _follow_pods(self) -> None:
         start = self.api.store.revision
-        for pod in list(self.api.store.list(self._pods.id)):
+        for pod in list(self.api.store.objects(self._pods.id)):
             self._seen(pod)
         async for event in self.api.store.watch(self._pods.id, start):
             if event.type == "DELETED":

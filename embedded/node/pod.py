@@ -55,7 +55,7 @@ class PodWorker:
         self.pod: Object = {**pod, "status": {**pod.get("status", {}), "podIP": address}}
         metadata = pod["metadata"]
         self.key = (metadata["namespace"], metadata["name"])
-        self.folder = kubelet.folder / metadata["uid"]
+        self.folder: Path = kubelet.folder / metadata["uid"]
         self.volumes = Volumes(kubelet.api, kubelet.tokens, self.pod, self.folder / "volumes")
         self.containers = [Container(c) for c in pod["spec"]["containers"]]
         self._init = [Container(c) for c in pod["spec"].get("initContainers", [])]

@@ -20,7 +20,7 @@ EAGER_SECONDS = 0.05
 async def probe(
     client: httpx.AsyncClient, spec: Object, address: str, ports: dict[str, int]
 ) -> str:
-    """"" on success, or why it failed, in kubelet's words."""
+    """ "" on success, or why it failed, in kubelet's words."""
     seconds = float(spec.get("timeoutSeconds", 1))
     if "httpGet" in spec:
         return await _http(client, spec["httpGet"], address, ports, seconds)

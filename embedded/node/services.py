@@ -8,6 +8,7 @@ when there is none.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 from typing import Any, cast
@@ -51,7 +52,7 @@ class Forwarder:
 
     async def run(self) -> None:
         start = self._api.store.revision
-        for service in list(self._api.store.list(self._services.id)):
+        for service in list(self._api.store.objects(self._services.id)):
             await self._update(service)
         async for event in self._api.store.watch(self._services.id, start):
             if event.type == "DELETED":
@@ -74,13 +75,13 @@ class Forwarder:
             loop = asyncio.get_running_loop()
             try:
                 self._servers[address, port] = await loop.create_server(
-                    lambda target=target: _Client(self, target), address, port
+                    functools.partial(_Client, self, target), address, port
                 )
             except OSError as error:
                 log.error("Service %s/%s: %s:%s: %s", *target[:2], address, port, error)
 
     def _close(self, service: Object, kept: set[tuple[str, int, str]]) -> None:
-        for address, port, name in _listeners(service) - kept:
+        for address, port, _ in _listeners(service) - kept:
             if server := self._servers.pop((address, port), None):
                 server.close()
 
@@ -88,7 +89,7 @@ class Forwarder:
         """A ready (address, port) for (namespace, service, port name)."""
         namespace, service, port_name = target
         found = []
-        for slice_ in self._api.store.list(_SLICES, namespace):
+        for slice_ in self._api.store.objects(_SLICES, namespace):
             if slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name") != service:
                 continue
             ports = [p["port"] for p in slice_.get("ports") or [] if p.get("name", "") == port_name]

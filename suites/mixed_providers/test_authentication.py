@@ -8,9 +8,9 @@ import pytest
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT
 from fixtures.requirements import requirement
+from fixtures.secrets import Secret
 from fixtures.stack import AUDIENCE, Identity, Provider, Stack
 from fixtures.tokens import expired
-from fixtures.secrets import Secret
 from suites.mixed_providers.providers import ALL, LOCAL
 
 

@@ -83,10 +83,8 @@ def test_hop_to_the_local_model_is_https(stack: Stack, alice: Identity) -> None:
 def test_whether_the_local_models_path_is_rewritten(
     stack: Stack, alice: Identity, decide: Decision
 ) -> None:
-    """What the workload receives decides."""
-    exchange = stack.chat(LOCAL, alice).expect_status(200)
+    """What the workload receives decides, whether it serves that path or not."""
+    exchange = stack.chat(LOCAL, alice)
     record = exchange.expect_backend_received("local")
     outcomes = {"/v1/chat/completions": "rewritten", exchange.sent_path: "kept"}
     decide(outcomes.get(record.path, record.path))
-
-

@@ -50,9 +50,7 @@ def test_key_of_the_client_is_replaced(
 
 
 @requirement("MP-37")
-def test_no_key_is_visible_to_the_client(
-    stack: Stack, alice: Identity, provider: Provider
-) -> None:
+def test_no_key_is_visible_to_the_client(stack: Stack, alice: Identity, provider: Provider) -> None:
     """Neither in a good answer nor in a refusal."""
     for exchange in (stack.chat(provider, alice), stack.chat(provider)):
         seen = f"{exchange.response.headers.raw} {exchange.response.text}"

@@ -32,7 +32,9 @@ def test_gateway_is_programmed(kube: Kube, namespace: str, name: str) -> None:
     """Accepted and Programmed, every listener too, with an address."""
     status = existing(kube, GATEWAY_API, "Gateway", namespace, name)["status"]
     assert conditions(status) == {"Accepted": "True", "Programmed": "True"}
-    assert [li["name"] for li in status["listeners"] if conditions(li)["Programmed"] != "True"] == []
+    assert [
+        li["name"] for li in status["listeners"] if conditions(li)["Programmed"] != "True"
+    ] == []
     assert status["addresses"]
 
 
@@ -59,7 +61,7 @@ def test_kserve_creates_the_route(kube: Kube) -> None:
     )  # fmt: skip
     routes = [
         route
-        for route in kube.list(GATEWAY_API, "HTTPRoute", "llm")
+        for route in kube.all(GATEWAY_API, "HTTPRoute", "llm")
         for ref in route["metadata"].get("ownerReferences", [])
         if ref["uid"] == model["metadata"]["uid"]
     ]

@@ -11,6 +11,8 @@ ID is the value of the request's `x-conformance-id` or `x-request-id` header; `h
 list of [name, value] with lower-case names; `body` is the text.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import ssl
@@ -18,8 +20,10 @@ import time
 import uuid
 from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs
 
+Object = dict[str, Any]
 REMEMBERED = 20_000
 ANSWER = "This is a recorded answer."
 
@@ -30,9 +34,9 @@ class Provider(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, flags):
+    def __init__(self, flags: argparse.Namespace) -> None:
         self.flags = flags
-        self.requests = deque(maxlen=REMEMBERED)
+        self.requests: deque[Object] = deque(maxlen=REMEMBERED)
         super().__init__((flags.host, flags.port), Handler)
         if flags.ssl_certfile:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -46,39 +50,43 @@ class Provider(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
+    server: Provider
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self._handle()
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
-    def log_message(self, format, *args):
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
-    def _handle(self):
+    def _handle(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        parts = urlsplit(self.path)
-        if parts.path in ("/health", "/ready"):
+        # As it came: http.server makes one slash of two, and a doubled slash is a defect.
+        target = self.requestline.split()[1]
+        path, _, query = target.partition("?")
+        if path in ("/health", "/ready"):
             return self._json(200, {"status": "ok"})
-        if parts.path == "/_recorder/requests":
-            return self._recorded(parse_qs(parts.query).get("id", [""])[0])
+        if path == "/_recorder/requests":
+            return self._recorded(parse_qs(query).get("id", [""])[0])
         text = body.decode("utf-8", "replace")
         self.server.requests.append(
             {
                 "method": self.command,
-                "path": self.path,
+                "path": target,
                 "headers": [[name.lower(), value] for name, value in self.headers.items()],
                 "body": text,
                 "tls": isinstance(self.connection, ssl.SSLSocket),
                 "time": time.time(),
             }
         )
-        return self._answer(parts.path, text)
+        return self._answer(path, text)
 
-    def _recorded(self, wanted):
-        def is_wanted(request):
+    def _recorded(self, wanted: str) -> None:
+        def is_wanted(request: Object) -> bool:
             return any(
                 name in ("x-conformance-id", "x-request-id") and value == wanted
                 for name, value in request["headers"]
@@ -87,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         found = [request for request in list(self.server.requests) if is_wanted(request)]
         self._json(200, {"requests": found})
 
-    def _answer(self, path, text):
+    def _answer(self, path: str, text: str) -> None:
         refusal = self._refusal()
         if refusal:
             return self._json(401, refusal)
@@ -110,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
             200, {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
         )
 
-    def _refusal(self):
+    def _refusal(self) -> Object | None:
         """The body of the 401, or None if the key is right."""
         key, header = self.server.flags.api_key, self.server.flags.key_header
         if not key:
@@ -124,10 +132,10 @@ class Handler(BaseHTTPRequestHandler):
         text = f"{header} is {'wrong' if found else 'missing'}"
         return {"error": {"message": text, "type": "authentication_error", "code": code}}
 
-    def _model(self):
+    def _model(self) -> Object:
         return {"id": self.server.flags.model, "object": "model", "owned_by": "recorder"}
 
-    def _head(self, kind):
+    def _head(self, kind: str) -> Object:
         return {
             "id": f"chatcmpl-{uuid.uuid4()}",
             "object": kind,
@@ -135,14 +143,14 @@ class Handler(BaseHTTPRequestHandler):
             "model": self.server.flags.model,
         }
 
-    def _usage(self):
+    def _usage(self) -> Object:
         total = self.server.flags.tokens
         return {"prompt_tokens": 2, "completion_tokens": total - 2, "total_tokens": total}
 
-    def _stream(self, body):
+    def _stream(self, body: Object) -> None:
         head = self._head("chat.completion.chunk")
 
-        def choice(delta, reason=None):
+        def choice(delta: Object, reason: str | None = None) -> list[Object]:
             return [{"index": 0, "delta": delta, "finish_reason": reason}]
 
         events = [{**head, "choices": choice({"role": "assistant", "content": ""})}]
@@ -159,10 +167,10 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.write(b"0\r\n\r\n")
 
-    def _error(self, status, code, message):
+    def _error(self, status: int, code: str, message: str) -> None:
         self._json(status, {"error": {"message": message, "code": code}})
 
-    def _json(self, status, body):
+    def _json(self, status: int, body: Object) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("content-type", "application/json")
@@ -171,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000)

