@@ -124,16 +124,19 @@ class Kube:
             if error.code != 404:  # deleted meanwhile
                 raise
 
-    async def watch(self, resource: str) -> AsyncIterator[tuple[str, Object]]:
+    async def watch(
+        self, resource: str, namespace: str = ""
+    ) -> AsyncIterator[tuple[str, Object]]:
         """(event type, object) for ever; begins with what exists, then a "SYNCED"."""
+        path = path_of(resource, namespace)
         while True:
-            listing = await self.request("GET", path_of(resource))
+            listing = await self.request("GET", path)
             for obj in listing["items"]:
                 yield "ADDED", obj
             yield "SYNCED", {}
             query = f"?watch=true&resourceVersion={listing['metadata']['resourceVersion']}"
             try:
-                async with self._client.stream("GET", path_of(resource) + query) as stream:
+                async with self._client.stream("GET", path + query) as stream:
                     async for line in stream.aiter_lines():
                         event = json.loads(line)
                         if event["type"] == "ERROR":
@@ -170,10 +173,10 @@ def settle_times(new: Any, old: Any) -> None:
 
 
 class Cache:
-    """Everything of some resources, kept current by watches."""
+    """Everything of some resources, of one namespace or of all, kept current by watches."""
 
-    def __init__(self, kube: Kube, resources: list[str]) -> None:
-        self._kube = kube
+    def __init__(self, kube: Kube, resources: list[str], namespace: str = "") -> None:
+        self._kube, self._namespace = kube, namespace
         self._objects: dict[str, dict[Key, Object]] = {r: {} for r in resources}
         self._changed = asyncio.Event()
         self._unsynced = set(resources)
@@ -232,7 +235,7 @@ class Cache:
 
     async def _listen(self, resource: str, objects: dict[Key, Object]) -> None:
         seen: set[Key] = set()
-        async for kind, obj in self._kube.watch(resource):
+        async for kind, obj in self._kube.watch(resource, self._namespace):
             if kind == "SYNCED":
                 for key in objects.keys() - seen:
                     del objects[key]

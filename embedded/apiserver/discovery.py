@@ -13,6 +13,7 @@ from embedded.apiserver.resources import STANDARD_VERBS, Registry, Resource
 
 Object = dict[str, Any]
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+OPENAPI_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 VERSION = {
     "major": "1",
     "minor": "33",

@@ -141,6 +141,9 @@ class ApiServer:
                 found = discovery.group(registry, group)
             case ["apis", group, version]:
                 found = discovery.resource_list(registry, group, version)
+            case ["openapi", "v2"]:
+                # kubectl wants it for kinds that it cannot find; an empty protobuf document.
+                return Response(b"", media_type=discovery.OPENAPI_V2)
             case ["openapi", "v3"]:
                 found = discovery.openapi_index(registry)
             case ["openapi", "v3", "api", version]:

@@ -36,6 +36,7 @@ ROUTES, GRANTS = f"{GROUP}/v1/httproutes", f"{GROUP}/v1beta1/referencegrants"
 DESTINATION_RULES = "networking.istio.io/v1/destinationrules"
 SERVICES, SLICES = "v1/services", "discovery.k8s.io/v1/endpointslices"
 XDS_PORT = 15010
+RBAC, SHIM_ROLE = "rbac.authorization.k8s.io", "gateway-shim"
 Object = dict[str, Any]
 Key = tuple[str, str]
 
@@ -213,7 +214,16 @@ class Controller:
                 "volumes": [{"name": "bootstrap", "configMap": {"name": name}}],
             },
         }
+        role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": SHIM_ROLE}
         owned = [
+            (
+                f"{RBAC}/v1/rolebindings",
+                {
+                    "metadata": {"name": name, **common},
+                    "roleRef": role,
+                    "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+                },
+            ),
             ("v1/serviceaccounts", {"metadata": {"name": name, **common}}),
             (
                 "v1/configmaps",

@@ -36,7 +36,7 @@ class Shim:
     def __init__(self, kube: Kube, namespace: str, gateway: str) -> None:
         self._kube = kube
         self._namespace, self._gateway = namespace, gateway
-        self._cache = Cache(kube, [WASM_PLUGINS])
+        self._cache = Cache(kube, [WASM_PLUGINS], namespace)
         self._services = Services()
         self._sets = ActionSets({}, self._services)
         self._config: Object = {}

@@ -1,0 +1,72 @@
+"""Fixtures of the project's own tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded import lifecycle, ready
+from embedded.state import State
+from manifests import FOLDER
+
+DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
+
+
+class Cluster:
+    """An embedded cluster of a test, and the real clients pointed at it."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.env = {
+            **os.environ,
+            "KUBECONFIG": str(state.kubeconfig),
+            "CURL_HOME": str(state.folder),
+        }
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program with the cluster's environment."""
+        return subprocess.run(
+            words, env=self.env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def kubectl(self, *words: str, stdin: str = "") -> str:
+        """kubectl's output; fails the test if kubectl fails."""
+        done = self.run("kubectl", *words, stdin=stdin)
+        assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def refused(self, *words: str, stdin: str = "") -> str:
+        """What kubectl says when it is refused; fails the test if it is not."""
+        done = self.run("kubectl", *words, stdin=stdin)
+        assert done.returncode != 0, f"kubectl {' '.join(words)} was not refused: {done.stdout}"
+        return done.stderr
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One embedded cluster with the demo, for all contract tests of a worker."""
+    state = State(f"contract-{os.getpid()}")
+    process = lifecycle.up(state, [], DEMO, lifeline=True)
+    try:
+        ready.wait(state, lifecycle.START_SECONDS)
+        lifecycle.write_curlrc(state)
+        yield Cluster(state)
+    finally:
+        lifecycle.down(state)
+        process.wait()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"t-{abs(hash(request.node.nodeid)) % 10**10}"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+ROOT = Path(__file__).parent.parent
