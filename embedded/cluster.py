@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -70,12 +69,10 @@ async def _run(config: Config, zygote: Zygote) -> None:
     if config.lifeline:
         loop.add_reader(sys.stdin.fileno(), lambda: _lifeline(loop, stop))
     network = net.claim(state.folder.parent)
-    zygote.attach()
-    try:
-        async with _parts(config, zygote, network, state):
-            await stop.wait()
-    finally:
-        shutil.rmtree(state.folder, ignore_errors=True)
+    zygote.attach(stop.set)
+    async with _parts(config, zygote, network, state):
+        await stop.wait()
+    shutil.rmtree(state.folder, ignore_errors=True)
 
 
 def _lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -103,7 +100,7 @@ async def _parts(
     catalogue = Catalogue().replaced(config.images)
     kubelet = Kubelet(api, tokens, zygote, catalogue, network, state.folder / "pods", environment)
     app = ApiServer(api, tokens, kubelet)
-    server, sock = _server(app, authority, network, state.folder)
+    server = _server(app, authority, network, state.folder)
     _system_objects(api, network)
     forwarder, dns = Forwarder(api), DnsServer(api)
     await dns.listen(network.dns)
@@ -111,7 +108,7 @@ async def _parts(
     tasks = [
         asyncio.create_task(part)
         for part in (
-            server.serve(sockets=[sock]),
+            server.serve(sockets=[network.api_socket]),
             Namespaces(api, certificate).run(),
             deployments.run_deployments(),
             deployments.run_replica_sets(),
@@ -150,12 +147,11 @@ async def _first_failure(tasks: list[asyncio.Task[Any]]) -> None:
 
 def _server(
     app: ApiServer, authority: Authority, network: net.Network, folder: Path
-) -> tuple[uvicorn.Server, socket.socket]:
+) -> uvicorn.Server:
     names = [network.api, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     chain, key = authority.issue([*names, "kubernetes.default.svc.cluster.local"])
     (folder / "api.crt").write_bytes(chain)
     (folder / "api.key").write_bytes(key)
-    sock = socket.create_server((network.api, net.API_PORT), backlog=512)
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -170,7 +166,7 @@ def _server(
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-    return server, sock
+    return server
 
 
 def _system_objects(api: Api, network: net.Network) -> None:

@@ -12,7 +12,10 @@ import json
 import sys
 from dataclasses import dataclass
 
+from embedded.apiserver.status import ApiError
+from embedded.errors import EmbeddedError
 from embedded.zygote import Zygote
+from manifests import ManifestError
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ def main() -> None:
 
     try:
         run(config, zygote)
+    except (EmbeddedError, ManifestError, ApiError) as error:
+        sys.exit(str(error))
     finally:
         zygote.close()
 

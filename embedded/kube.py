@@ -124,9 +124,7 @@ class Kube:
             if error.code != 404:  # deleted meanwhile
                 raise
 
-    async def watch(
-        self, resource: str, namespace: str = ""
-    ) -> AsyncIterator[tuple[str, Object]]:
+    async def watch(self, resource: str, namespace: str = "") -> AsyncIterator[tuple[str, Object]]:
         """(event type, object) for ever; begins with what exists, then a "SYNCED"."""
         path = path_of(resource, namespace)
         while True:

@@ -46,10 +46,15 @@ def up(
             process.kill()
             text = state.log.read_text() if state.log.exists() else ""
             shutil.rmtree(state.folder, ignore_errors=True)
-            last = text.strip().splitlines()[-1:] or ["it wrote nothing"]
-            raise EmbeddedError(f"cluster {state.name!r} did not start: {last[0]}\n{text}")
+            raise EmbeddedError(f"cluster {state.name!r} did not start: {_cause(text)}")
         time.sleep(0.02)
     return process
+
+
+def _cause(log: str) -> str:
+    """The last line of the cluster's log; all of it when that is the end of a traceback."""
+    lines = log.strip().splitlines() or ["it wrote nothing"]
+    return log if "Traceback" in log else lines[-1]
 
 
 def _start(config: dict[str, object], log: IO[bytes], lifeline: bool) -> subprocess.Popen[bytes]:

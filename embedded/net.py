@@ -8,6 +8,7 @@ alike: 80 becomes 10080, 443 becomes 10443.
 from __future__ import annotations
 
 import fcntl
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -26,10 +27,14 @@ def unprivileged(port: int) -> int:
 
 @dataclass(frozen=True)
 class Network:
-    """The addresses of one cluster: 127.<index>.0.0/16; `lock` keeps others out."""
+    """The addresses of one cluster: 127.<index>.0.0/16.
+
+    `lock` keeps other clusters out; `api_socket` is bound to the API's address and port.
+    """
 
     index: int
     lock: IO[str]
+    api_socket: socket.socket
 
     @property
     def api(self) -> str:
@@ -48,18 +53,27 @@ class Network:
         return f"127.{self.index}.{128 + number // 250 % 120}.{1 + number % 250}"
 
 
-def claim(directory: Path) -> Network:
-    """Take the first free /16; it is free again when this process ends."""
+def claim(directory: Path, first: int = FIRST, last: int = LAST) -> Network:
+    """Take the first /16 that no cluster has and whose API port is free.
+
+    It is free again when this process ends. Raises EmbeddedError when there is none.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    for index in range(FIRST, LAST):
+    for index in range(first, last):
         lock = (directory / f"net-{index}.lock").open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             continue
-        return Network(index, lock)
+        try:
+            api_socket = socket.create_server((f"127.{index}.0.1", API_PORT), backlog=512)
+        except OSError:  # somebody else's program
+            lock.close()
+            continue
+        return Network(index, lock, api_socket)
     raise EmbeddedError(
-        f"no free network: all of 127.{FIRST}.0.0/16 to 127.{LAST - 1}.0.0/16 are taken by "
-        "running clusters; end some with `python -m embedded down --name NAME`"
+        f"no free network: all of 127.{first}.0.0/16 to 127.{last - 1}.0.0/16 are taken by running "
+        f"clusters, or something listens on their port {API_PORT}; end some with "
+        "`python -m embedded down --name NAME`"
     )

@@ -28,6 +28,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,7 @@ class Zygote:
         self._waiting: dict[int, asyncio.Future[int]] = {}
         self._running: dict[int, Running] = {}
         self._next = 0
+        self._on_gone: Callable[[], None] = lambda: None
 
     @classmethod
     def fork(cls) -> Zygote:
@@ -107,8 +109,9 @@ class Zygote:
         ours.setblocking(False)
         return cls(ours, pid)
 
-    def attach(self) -> None:
-        """Start listening, in the running event loop."""
+    def attach(self, on_gone: Callable[[], None]) -> None:
+        """Start listening, in the running event loop; `on_gone` when the zygote has died."""
+        self._on_gone = on_gone
         asyncio.get_running_loop().add_reader(self._sock, self._heard)
 
     async def start(self, process: Process) -> Running:
@@ -136,6 +139,10 @@ class Zygote:
                 return
             if not raw:
                 asyncio.get_running_loop().remove_reader(self._sock)
+                for running in self._running.values():  # its children died with it
+                    running.exit_code.set_result(-signal.SIGKILL)
+                self._running.clear()
+                self._on_gone()
                 return
             message = json.loads(raw)
             if "exited" in message:

@@ -30,7 +30,13 @@ class Cluster:
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program with the cluster's environment."""
         return subprocess.run(
-            words, env=self.env, input=stdin, capture_output=True, text=True, timeout=60, check=False
+            words,
+            env=self.env,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     def kubectl(self, *words: str, stdin: str = "") -> str:

