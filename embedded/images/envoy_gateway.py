@@ -215,7 +215,7 @@ class Controller:
             },
         }
         role = {"apiGroup": RBAC, "kind": "ClusterRole", "name": SHIM_ROLE}
-        owned = [
+        owned: list[tuple[str, Object]] = [
             (
                 f"{RBAC}/v1/rolebindings",
                 {

@@ -16,9 +16,9 @@ from kubernetes import client, config, watch
 from kubernetes.dynamic import DynamicClient
 
 from fixtures.clusters import Access
-from fixtures.kube import ApplyError, Kube
 from fixtures.gateways import client as gateway_client
 from fixtures.gateways import endpoint
+from fixtures.kube import ApplyError, Kube
 from fixtures.stack import MAAS_GATEWAY, Stack
 from manifests import FOLDER, identity, render
 from suites.mixed_providers.providers import ALL, OPENAI
@@ -191,7 +191,8 @@ def test_curl_follows_the_document(cluster: Cluster, namespace: str) -> None:
     cluster.kubectl("create", "serviceaccount", "-n", namespace, "alice")
     script = f"""
     set -eu
-    CLUSTER_DOMAIN=$(kubectl get ingresses.config.openshift.io cluster -o jsonpath='{{.spec.domain}}')
+    CLUSTER_DOMAIN=$(kubectl get ingresses.config.openshift.io cluster \\
+      -o jsonpath='{{.spec.domain}}')
     HOST="maas.${{CLUSTER_DOMAIN}}"
     curl -sSk -H "Authorization: Bearer $(kubectl create token alice -n {namespace})" \\
       --json '{{"expiration": "10m"}}' "https://${{HOST}}/maas-api/v1/tokens" > $OUT/token

@@ -223,7 +223,8 @@ def test_patches(cluster: Cluster, namespace: str) -> None:
     """JSON, merge and strategic patches; a list merges by its key."""
     at = ("-n", namespace)
     cluster.kubectl("apply", *at, "-f", "-", stdin=WEB)
-    env = '{"spec":{"template":{"spec":{"containers":[{"name":"web","env":[{"name":"A","value":"1"}]}]}}}}'
+    web = {"name": "web", "env": [{"name": "A", "value": "1"}]}
+    env = json.dumps({"spec": {"template": {"spec": {"containers": [web]}}}})
     cluster.kubectl("patch", *at, "deployment", "web", "--type=strategic", "-p", env)
     names = "jsonpath={.spec.template.spec.containers[0].env[*].name}"
     found = cluster.kubectl("get", *at, "deployment", "web", "-o", names)

@@ -1,0 +1,99 @@
+"""The three figures of the embedded cluster: `make bench`.
+
+Start-up in seconds until everything is Ready, memory of all its processes in MB (PSS), and
+what two gateways add to a request, in milliseconds (p50 of sequential requests on open
+connections, compared with the same request straight at the provider).
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from embedded import lifecycle, ready
+from embedded.state import State
+from fixtures.clusters import Access
+from fixtures.kube import Kube
+from fixtures.stack import Stack
+from manifests import FOLDER
+from suites.mixed_providers.providers import ALL, VLLM
+
+RUNS, REQUESTS = 3, 300
+
+
+def main() -> None:
+    state = State(f"bench-{os.getpid()}")
+    demo = FOLDER / "mixed-providers" / "overlays" / "recording"
+    seconds = []
+    for run in range(RUNS):
+        began = time.monotonic()
+        process = lifecycle.up(state, [], demo, lifeline=True)
+        ready.wait(state, lifecycle.START_SECONDS)
+        seconds.append(time.monotonic() - began)
+        if run < RUNS - 1:
+            lifecycle.down(state)
+            process.wait()
+    try:
+        print(f"start-up    {min(seconds):5.2f} s   (of {RUNS}; aim 3, at most 8)")
+        print(f"memory      {memory(state):5.0f} MB  (PSS of all processes; aim 500, at most 1024)")
+        through, straight = latencies(state)
+        both = f"p50 of {REQUESTS}: {through:.2f} through both, {straight:.2f} straight"
+        print(f"two gateways {through - straight:4.2f} ms  ({both}; at most 8)")
+    finally:
+        lifecycle.down(state)
+        process.wait()
+
+
+def memory(state: State) -> float:
+    """MB of proportional set size of the cluster's process tree."""
+    info = state.info()
+    assert info is not None
+    total, pending = 0, [info.pid]
+    while pending:
+        pid = pending.pop()
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        pending += [int(child) for task in tasks for child in task.read_text().split()]
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += next(int(line.split()[1]) for line in rollup.splitlines() if line[:4] == "Pss:")
+    return total / 1024
+
+
+def latencies(state: State) -> tuple[float, float]:
+    """p50 in ms: (through both gateways, straight at the provider)."""
+    access = Access(state.kubeconfig, state.ca, shifted_ports=True)
+    kube = Kube(access.kubeconfig)
+    stack = Stack(kube, access, ALL)
+    stack.wait_in_effect()
+    user = stack.free_user()
+    token = {"authorization": f"Bearer {user.token.reveal()}"}
+    pods = kube.all("v1", "Pod", "external-models")
+    (vllm,) = [p for p in pods if p["metadata"]["labels"]["app"] == "vllm-server"]
+    address = vllm["status"]["podIP"]
+    key = {"authorization": f"Bearer {VLLM.key.reveal()}"}
+    with httpx.Client(trust_env=False) as direct:
+        # /v1/models: the same way and the same policies, and it uses up no budget.
+        through = p50(lambda: stack.https.get(f"{VLLM.path}/v1/models", headers=token))
+        straight = p50(lambda: direct.get(f"http://{address}:8000/v1/models", headers=key))
+    stack.close()
+    return through, straight
+
+
+def p50(request: Callable[[], httpx.Response]) -> float:
+    times = []
+    for _ in range(REQUESTS):
+        began = time.perf_counter()
+        answer = request()
+        times.append((time.perf_counter() - began) * 1000)
+        if answer.status_code != 200:
+            sys.exit(f"a request was answered {answer.status_code}: {answer.text[:200]}")
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()

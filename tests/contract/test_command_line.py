@@ -1,0 +1,108 @@
+"""pytest's command line: wrong options, wrong citations, and what a failure tells."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+
+
+def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *words],
+        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--cluster=minikube"], "--cluster=minikube: unknown; this version knows: embedded"),
+        (["--requirement=MP-99"], "--requirement=MP-99: unknown; there are MP-1, MP-2"),
+        (["--kustomization=/nowhere"], "/nowhere/kustomization.yaml: No such file or directory"),
+        (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
+    ],
+)
+def test_wrong_options_are_one_clear_line(words: list[str], says: str) -> None:
+    done = suite("suites", *words)
+    assert done.returncode == 4
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    assert len(errors) == 1
+    assert says in errors[0]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project in a folder where it may be broken."""
+    for name in ("embedded", "fixtures", "manifests", "reports", "suites"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("out"))
+    for name in ("conftest.py", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('@requirement("MP-10")\n', "", "test_listing_has_all_models: cites no requirement"),
+        ('"MP-10"', '"MP-100"', "test_listing_has_all_models: cites 'MP-100'; there are"),
+        ('"MP-10"', '"MP-11"', "requirements without a test: MP-10"),
+    ],
+)
+def test_wrong_citations_stop_the_collection(copy: Path, old: str, new: str, says: str) -> None:
+    test = copy / "suites" / "mixed_providers" / "test_listing.py"
+    test.write_text(test.read_text().replace(old, new))
+    done = suite("--collect-only", "-q", cwd=copy)
+    assert done.returncode == 4
+    assert says in done.stderr
+
+
+def test_a_subset_leaves_the_rest_not_run(tmp_path: Path) -> None:
+    """One requirement's tests run; the report has all, and says what did not run."""
+    done = suite("suites", "--requirement=MP-8", f"--reports={tmp_path}", "-q")
+    assert done.returncode == 0, done.stdout
+    (profile,) = yaml.safe_load((tmp_path / "conformance.yaml").read_text())["profiles"]
+    verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}
+    assert {one for one, verdict in verdicts.items() if verdict != "not run"} == {"MP-8"}
+    assert "not all requirements ran" in done.stdout
+
+
+def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path: Path) -> None:
+    """Drop the egress rewrite of one provider, as a developer would by accident."""
+    routes = copy / "manifests" / "mixed-providers" / "base" / "routes.yaml"
+    text = routes.read_text()
+    filters = re.search(r"    filters:\n.*?(?=    backendRefs)", text, re.DOTALL)
+    assert filters is not None
+    routes.write_text(text.replace(filters[0], "", 1))
+    out = tmp_path / "out"
+    done = suite("--cluster=embedded", "--requirement=MP-28", f"--reports={out}", "-q", cwd=copy)
+    assert done.returncode == 1
+    assert "✗ MP-28 The egress gateway rewrites /openai/* to /*" in done.stdout
+    shown = re.sub(r" +", " ", done.stdout)
+    for line in (
+        "hop backend",
+        "expected path /v1/chat/completions",
+        "observed path /openai/v1/chat/completions",
+    ):
+        assert line in shown
+
+
+def test_no_secret_in_any_report(copy: Path, tmp_path: Path) -> None:
+    """A run that fails at keys and tokens shows neither, in no file and not in the terminal."""
+    bridge = copy / "manifests" / "mixed-providers" / "base" / "bridge.yaml"
+    bridge.write_text(bridge.read_text().replace("sk-openai-key-for-demo", "sk-some-other-key"))
+    out = tmp_path / "out"
+    chosen = ["--requirement=MP-29", "--requirement=MP-36", "--requirement=MP-35"]
+    done = suite("--cluster=embedded", *chosen, f"--reports={out}", "-q", cwd=copy)
+    assert done.returncode == 1
+    texts = [done.stdout, *(p.read_text() for p in out.rglob("*") if p.is_file())]
+    assert len(texts) > 10
+    for secret in ("sk-some-other-key", "sk-openai-key-for-demo", "sk-ant-", "eyJhbGciOiJSUzI1NiI"):
+        assert [text[:80] for text in texts if secret in text] == []

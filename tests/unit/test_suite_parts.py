@@ -1,0 +1,195 @@
+"""Requirements, verdicts, evidence, redaction, waiting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fixtures.budget import reported_usage, spend
+from fixtures.evidence import Exchange, HopMismatch, Observatory, Record
+from fixtures.requirements import Requirement, RequirementError, load, load_all
+from fixtures.secrets import Secret, redact
+from fixtures.verdicts import Decision, Failure, TestResult, judge
+from fixtures.waiting import WaitTimeout, until
+
+GOOD = """
+- id: XX-1
+  title: One
+  kind: flow
+  level: core
+  source: {document: d.md, section: "S"}
+  expects: something
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (GOOD.replace("XX-1", "X1"), "an id looks like"),
+        (GOOD.replace("kind: flow", "kind: fluid"), "kind 'fluid'"),
+        (GOOD.replace("level: core", "level: hard"), "level 'hard'"),
+        (GOOD.replace("  expects: something", ""), "'expects' is missing"),
+        (GOOD + "  extra: 1\n", "unknown fields ['extra']"),
+        (GOOD.replace("kind: flow", "kind: disputed"), "outcomes go with kind disputed"),
+        (GOOD + "  outcomes: {a: b}\n", "outcomes go with kind disputed"),
+    ],
+)
+def test_wrong_requirements_are_refused(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "requirements.yaml"
+    file.write_text(text)
+    with pytest.raises(RequirementError) as refused:
+        load(file)
+    assert says in str(refused.value)
+
+
+def test_doubled_ids_are_refused(tmp_path: Path) -> None:
+    for profile in ("a", "b"):
+        (tmp_path / profile).mkdir()
+        (tmp_path / profile / "requirements.yaml").write_text(GOOD)
+    with pytest.raises(RequirementError, match="XX-1 is there twice"):
+        load_all(tmp_path)
+
+
+def requirement(kind: str = "flow", **outcomes: str) -> Requirement:
+    return Requirement("XX-1", "t", kind, "core", "d.md", "s", "e", "p", outcomes)
+
+
+def result(outcome: str, decided: str = "") -> TestResult:
+    failure = Failure("t", "hop", "a", "b", "text") if outcome == "failed" else None
+    outcomes = {"XX-1": decided} if decided else {}
+    return TestResult("t", ["XX-1"], outcome, 0.1, "no gpu", failure, outcomes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "results", "verdict"),
+    [
+        ("flow", [], "not run"),
+        ("flow", [result("passed")], "conformant"),
+        ("flow", [result("passed"), result("failed")], "nonconformant"),
+        ("flow", [result("skipped")], "not applicable"),
+        ("flow", [result("skipped"), result("passed")], "conformant"),
+        ("gap", [result("passed", "present")], "gap present"),
+        ("gap", [result("passed", "closed")], "gap closed"),
+        ("gap", [result("passed")], "nonconformant"),
+        ("gap", [result("passed", "present"), result("passed", "closed")], "nonconformant"),
+        ("disputed", [result("passed", "one")], "conformant"),
+        ("disputed", [result("passed")], "nonconformant"),
+        ("disputed", [result("passed", "one"), result("passed", "two")], "nonconformant"),
+    ],
+)
+def test_verdicts(kind: str, results: list[TestResult], verdict: str) -> None:
+    (found,) = judge({"XX-1": requirement(kind, one="1", two="2")}, results)
+    assert found.verdict == verdict
+    assert found.failed == (verdict == "nonconformant")
+
+
+def test_decision_refuses_an_outcome_that_is_not_listed() -> None:
+    properties: list[tuple[str, object]] = []
+    decide = Decision([requirement("disputed", one="1")], properties)
+    decide("one")
+    assert properties == [("outcome", ["XX-1", "one"])]
+    with pytest.raises(AssertionError, match=r"'500' is none of \['one'\]"):
+        decide("500")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["eyJhbGciOiJSUzI1NiJ9.eyJhIjoxfQ.c2lnbmF0dXJl", "sk-openai-key-for-demo",
+     "change-me-super-secret"],
+)  # fmt: skip
+def test_secrets_do_not_show(secret: str) -> None:
+    text = f"Authorization: Bearer {secret} and X-Provider-Api-Key: {secret}!"
+    assert secret not in redact(text)
+    assert redact(redact(text)) == redact(text)
+    assert secret not in f"{Secret(secret)} {Secret(secret)!r} {[Secret(secret)]}"
+    assert repr(Secret(secret)) != repr(Secret(secret + "x"))
+
+
+def exchange(
+    path: str, records: list[Record], status: int = 200, log: list[dict[str, Any]] | None = None
+) -> Exchange:
+    request = httpx.Request("POST", f"https://maas.test{path}")
+    response = httpx.Response(status, request=request, text="{}")
+    read = None if log is None else (lambda _: log)
+    return Exchange(Observatory(lambda _: records, read), "id", response)
+
+
+def record(path: str, original: str = "", backend: str = "openai", **headers: str) -> Record:
+    stamped = {"x-envoy-original-path": original} if original else {}
+    return Record(backend, "POST", path, {**headers, **stamped}, "{}", False)
+
+
+def test_egress_path_from_the_stamp() -> None:
+    """Both rewrote: the stamp is the second gateway's, what it received."""
+    seen = exchange("/external/openai/v1/models", [record("/v1/models", "/openai/v1/models")])
+    seen.expect_egress_received("/openai/v1/models").expect_backend_received("openai", "/v1/models")
+
+
+def test_egress_path_when_the_egress_did_not_rewrite() -> None:
+    """The stamp is still the first gateway's: the backend has what the egress received."""
+    client = "/external/openai/v1/models"
+    seen = exchange(client, [record("/openai/v1/models", client)])
+    seen.expect_egress_received("/openai/v1/models")
+    with pytest.raises(HopMismatch) as broken:
+        seen.expect_backend_received("openai", "/v1/models")
+    hop = broken.value.broken
+    assert (hop.where, hop.expected, hop.observed) == (
+        "backend",
+        "path /v1/models",
+        "path /openai/v1/models",
+    )
+
+
+def test_egress_path_from_the_log_when_no_backend_saw_it() -> None:
+    lines = [{"received_path": "/external/openai/x", "code": 404, "details": "route_not_found"}]
+    seen = exchange("/external/openai/x", [], 404, lines)
+    with pytest.raises(HopMismatch, match="expected path /openai/x") as broken:
+        seen.expect_egress_received("/openai/x")
+    assert "answered 404 (route_not_found)" in str(broken.value)
+
+
+def test_a_request_at_two_backends_is_an_error() -> None:
+    seen = exchange("/x", [record("/x"), record("/x", backend="anthropic")])
+    with pytest.raises(HopMismatch, match=r"requests at \['openai', 'anthropic'\]"):
+        seen.expect_backend_received("openai")
+    with pytest.raises(HopMismatch, match="expected no request"):
+        seen.expect_no_backend()
+
+
+def test_a_wrong_key_shows_as_two_fingerprints() -> None:
+    headers = {"x-provider-api-key": "sk-ant-claude-key-for-demo"}
+    seen = exchange("/x", [record("/x", **headers)])
+    with pytest.raises(HopMismatch) as broken:
+        seen.expect_backend_header("openai", "X-Provider-Api-Key", "sk-openai-key-for-demo")
+    text = str(broken.value)
+    assert text.count("<redacted") >= 2
+    assert "sk-" not in text
+
+
+def test_usage_of_a_stream_is_the_last_reported() -> None:
+    body = 'data: {"choices":[]}\n\ndata: {"usage":{"total_tokens":7}}\n\ndata: [DONE]\n\n'
+    request = httpx.Request("POST", "https://maas.test/")
+    headers = {"content-type": "text/event-stream"}
+    response = httpx.Response(200, request=request, text=body, headers=headers)
+    assert reported_usage(Exchange(Observatory(lambda _: [], None), "id", response)) == 7
+
+
+def test_spending_stops_when_nothing_refuses() -> None:
+    def answer() -> Exchange:
+        request = httpx.Request("POST", "https://maas.test/")
+        response = httpx.Response(200, request=request, json={"usage": {"total_tokens": 60}})
+        return Exchange(Observatory(lambda _: [], None), "id", response)
+
+    with pytest.raises(HopMismatch, match="200 after 240 tokens"):
+        spend(answer, 100)
+
+
+def test_waiting_wants_a_streak_and_tells_what_it_saw_last() -> None:
+    seen = iter([1, 1, 0, 1, 1, 1])
+    assert until("ones", lambda: next(seen), bool, 5, in_a_row=3, every=0) == 1
+    assert list(seen) == []
+    with pytest.raises(WaitTimeout, match=r"waited 0 s for a miracle; last seen: no"):
+        until("a miracle", lambda: "no", lambda s: s == "yes", 0, every=0)
