@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from embedded import net
 from embedded.apiserver import admission
-from embedded.apiserver.api import Api, Options, User
+from embedded.apiserver.api import Api, User
 from embedded.apiserver.authn import Tokens
+from embedded.apiserver.decoding import Options
 from embedded.apiserver.http import ApiServer
 from embedded.controllers.cleanup import GarbageCollector, Namespaces, furnish
 from embedded.controllers.deployments import Deployments

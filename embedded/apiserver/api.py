@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from embedded.apiserver import admission, apply, patch, selectors, status
+from embedded.apiserver.decoding import Options, decode, without_nulls
 from embedded.apiserver.resources import Registry, Resource, from_crd
 from embedded.apiserver.store import Store
 
@@ -29,20 +30,6 @@ class User:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: dict[str, list[str]] = field(default_factory=dict)
-
-
-@dataclass
-class Options:
-    """Query parameters of a write, and the warnings that it gives rise to."""
-
-    field_manager: str = "unknown"
-    field_validation: str = "Warn"
-    dry_run: bool = False
-    force: bool = False
-    warnings: list[str] = field(default_factory=list)
-
-
-SYSTEM = User("system:apiserver", ("system:masters",))
 
 
 def now() -> str:
@@ -87,7 +74,7 @@ class Api:
     def create(
         self, resource: Resource, version: str, namespace: str, obj: Object, options: Options
     ) -> Object:
-        obj = self._decode(resource, version, obj, options, "create")
+        obj = decode(resource, version, obj, options)
         metadata = obj["metadata"]
         if resource.namespaced:
             if metadata.setdefault("namespace", namespace) != namespace:
@@ -126,7 +113,7 @@ class Api:
         subresource: str = "",
     ) -> Object:
         live = self.get(resource, namespace, name)
-        obj = self._decode(resource, version, obj, options, "update")
+        obj = decode(resource, version, obj, options)
         if obj["metadata"].get("name") != name:
             raise status.bad_request(
                 f"the name of the object ({obj['metadata'].get('name', '')}) does not match the "
@@ -164,7 +151,7 @@ class Api:
             raise status.unsupported_media_type(
                 content_type, [*accepted, "application/apply-patch+yaml"]
             )
-        obj = self._decode(resource, version, obj, options, "patch")
+        obj = decode(resource, version, obj, options)
         sent = (body.get("metadata") or {}).get("resourceVersion") if isinstance(body, dict) else ""
         if sent and sent != live["metadata"]["resourceVersion"]:
             raise status.conflict(resource.plural, resource.group, name)
@@ -228,40 +215,6 @@ class Api:
             self._remove(resource, obj)
 
     # -- steps --------------------------------------------------------------------------
-
-    def _decode(
-        self, resource: Resource, version: str, obj: Any, options: Options, verb: str
-    ) -> Object:
-        """A private, pruned, defaulted copy of `obj`, or 400."""
-        what = f'{resource.kind} in version "{version}"'
-        if not isinstance(obj, dict):
-            raise status.bad_request(
-                f"{what} cannot be handled as a {resource.kind}: not an object"
-            )
-        wanted = {"apiVersion": resource.api_version(version), "kind": resource.kind}
-        for name, expected in wanted.items():
-            found = obj.get(name, expected)
-            allowed = {resource.api_version(v) for v in resource.versions} | {expected}
-            if found != expected and not (name == "apiVersion" and found in allowed):
-                label = "API version" if name == "apiVersion" else "kind"
-                raise status.bad_request(
-                    f"the {label} in the data ({found}) does not match the expected {label} "
-                    f"({expected})"
-                )
-        schema = resource.versions[version]
-        unknown = [f'unknown field "{path}"' for path in schema.unknown_fields(obj)]
-        if unknown and options.field_validation == "Strict":
-            raise status.bad_request(
-                f"{what} cannot be handled as a {resource.kind}: strict decoding error: "
-                + ", ".join(unknown)
-            )
-        if options.field_validation == "Warn":
-            options.warnings.extend(unknown)
-        pruned: Object = schema.default(schema.prune(_without_nulls(obj)))
-        pruned |= {"apiVersion": resource.api_version(version), "kind": resource.kind}
-        if not isinstance(pruned.setdefault("metadata", {}), dict):
-            raise status.bad_request(f"{what} cannot be handled as a {resource.kind}: bad metadata")
-        return copy.deepcopy(pruned)
 
     def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:
         found = self.store.get(("", "namespaces"), ("", namespace))
@@ -337,8 +290,8 @@ class Api:
         live = self.store.get(resource.id, key)
         schema = resource.versions[version].root
         blank: Object = {"metadata": {}}
-        checked = self._decode(resource, version, applied, options, "apply")
-        wanted = resource.versions[version].prune(_without_nulls(applied))
+        checked = decode(resource, version, applied, options)
+        wanted = resource.versions[version].prune(without_nulls(applied))
         merged, owned = apply.apply(
             schema, live or blank, wanted, options.field_manager, options.force, subresource
         )
@@ -422,11 +375,3 @@ def _bare(obj: Object) -> Object:
     """An object without the bookkeeping that every write changes."""
     skipped = ("resourceVersion", "managedFields")
     return {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in skipped}}
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
-    if isinstance(value, list):
-        return [_without_nulls(v) for v in value]
-    return value

@@ -7,23 +7,24 @@ Upstream: `k8s.io/apiserver/pkg/endpoints` (request info, handlers), and
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import yaml
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from embedded.apiserver import discovery, protobuf, rbac, reviews, selectors, status, table
-from embedded.apiserver.api import Api, Options, User
+from embedded.apiserver import documents, protobuf, rbac, reviews, status, table, watches
+from embedded.apiserver.api import Api, User
 from embedded.apiserver.authn import ISSUER, Tokens
+from embedded.apiserver.decoding import Options
 from embedded.apiserver.proxy import Nodes, pod_log, proxy
 from embedded.apiserver.request import RequestInfo, parse_path
 from embedded.apiserver.resources import Resource
+from embedded.apiserver.responses import respond, versioned
 
 Object = dict[str, Any]
 Handler = Callable[[Request, RequestInfo, Resource, User], Awaitable[Response]]
@@ -51,7 +52,7 @@ class ApiServer:
         try:
             response = await self._respond(request)
         except status.ApiError as error:
-            response = _json(error.body(), error.code)
+            response = respond(error.body(), error.code)
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
@@ -61,7 +62,7 @@ class ApiServer:
         if info is None:
             if not path.startswith(_PUBLIC):
                 self._authorize(user, rbac.Attributes(request.method.lower(), path=path))
-            return self._document(request, path)
+            return documents.answer(self._api.registry, self._tokens, request, path)
         resource = self._api.resource(info.group, info.plural)
         if info.version not in resource.versions or (
             info.subresource and info.subresource not in resource.subresources
@@ -116,48 +117,6 @@ class ApiServer:
         name = wanted.name
         raise status.forbidden(wanted.resource, wanted.group, name, rbac.denial(user, wanted))
 
-    # -- documents ----------------------------------------------------------------------
-
-    def _document(self, request: Request, path: str) -> Response:
-        registry = self._api.registry
-        accept = request.headers.get("accept", "")
-        parts = [part for part in path.split("/") if part]
-        found: Object | None = None
-        match parts:
-            case ["version"]:
-                found = discovery.VERSION
-            case ["healthz" | "livez" | "readyz", *_]:
-                return PlainTextResponse("ok")
-            case ["api"] | ["apis"] if "as=APIGroupDiscoveryList" in accept and "v=v2;" in accept:
-                listing = discovery.aggregated(registry, core=parts == ["api"])
-                return _json(listing, media_type=discovery.AGGREGATED)
-            case ["api"]:
-                found = discovery.api_versions()
-            case ["api", version]:
-                found = discovery.resource_list(registry, "", version)
-            case ["apis"]:
-                found = discovery.group_list(registry)
-            case ["apis", group]:
-                found = discovery.group(registry, group)
-            case ["apis", group, version]:
-                found = discovery.resource_list(registry, group, version)
-            case ["openapi", "v2"]:
-                # kubectl wants it for kinds that it cannot find; an empty protobuf document.
-                return Response(b"", media_type=discovery.OPENAPI_V2)
-            case ["openapi", "v3"]:
-                found = discovery.openapi_index(registry)
-            case ["openapi", "v3", "api", version]:
-                found = discovery.openapi(registry, "", version)
-            case ["openapi", "v3", "apis", group, version]:
-                found = discovery.openapi(registry, group, version)
-            case ["openid", "v1", "jwks"]:
-                found = self._tokens.jwks()
-            case [".well-known", "openid-configuration"]:
-                found = {"issuer": ISSUER, "jwks_uri": f"{ISSUER}/openid/v1/jwks"}
-        if found is None:
-            raise status.no_such_path()
-        return _json(found)
-
     # -- objects ------------------------------------------------------------------------
 
     def _handler(self, info: RequestInfo, resource: Resource) -> Handler:
@@ -197,7 +156,7 @@ class ApiServer:
         found = self._api.list(
             r, info.namespace, query.get("labelSelector", ""), query.get("fieldSelector", "")
         )
-        shown = [_versioned(o, r, info.version) for o in found]
+        shown = [versioned(o, r, info.version) for o in found]
         revision = str(self._api.store.revision)
         listing = {
             "kind": f"{r.kind}List",
@@ -213,56 +172,22 @@ class ApiServer:
         accept = request.headers.get("accept", "")
         if "as=Table" in accept:
             revision = plain["metadata"]["resourceVersion"]
-            return _json(table.render(r, info.version, objects, revision))
+            return respond(table.render(r, info.version, objects, revision))
         if plain["kind"] == f"{r.kind}List":
-            return _json(plain)
-        return _json(_versioned(plain, r, info.version))
+            return respond(plain)
+        return respond(versioned(plain, r, info.version))
 
     async def _watch(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
-        query = request.query_params
-        fields = query.get("fieldSelector", "")
-        if info.name:
-            fields = f"{fields},metadata.name={info.name}"
-        matches = selectors.matcher(query.get("labelSelector", ""), fields)
-        since = query.get("resourceVersion", "")
-        as_table = "as=Table" in request.headers.get("accept", "")
-        seconds = float(query.get("timeoutSeconds") or 3600)
-
-        def encode(kind: str, obj: Object) -> bytes:
-            shown = _versioned(obj, r, info.version)
-            if as_table:
-                revision = obj["metadata"]["resourceVersion"]
-                shown = table.render(r, info.version, [shown], revision)
-            return json.dumps({"type": kind, "object": shown}).encode() + b"\n"
-
-        async def events() -> AsyncIterator[bytes]:
-            start = int(since) if since not in ("", "0") else self._api.store.revision
-            if since in ("", "0"):
-                for obj in self._api.list(r, info.namespace):
-                    if matches(obj):
-                        yield encode("ADDED", obj)
-            try:
-                async for event in self._api.store.watch(r.id, start):
-                    if info.namespace and event.key[0] != info.namespace:
-                        continue
-                    before = event.old is not None and matches(event.old)
-                    after = event.type != "DELETED" and matches(event.object)
-                    if after:
-                        yield encode("MODIFIED" if before else "ADDED", event.object)
-                    elif before:
-                        yield encode("DELETED", event.object)
-            except status.ApiError as error:
-                yield json.dumps({"type": "ERROR", "object": error.body()}).encode() + b"\n"
-
-        return StreamingResponse(
-            _until(events(), seconds, self._closing), media_type="application/json"
-        )
+        seconds = float(request.query_params.get("timeoutSeconds") or 3600)
+        events = watches.events(self._api, request, info, r)
+        stream = watches.until(events, seconds, self._closing)
+        return StreamingResponse(stream, media_type="application/json")
 
     async def _create(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         options = _options(request)
         body = await _body(request)
         created = self._api.create(r, info.version, info.namespace, body, options)
-        return _json(_versioned(created, r, info.version), 201, options.warnings)
+        return respond(versioned(created, r, info.version), 201, options.warnings)
 
     async def _update(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         options = _options(request)
@@ -270,7 +195,7 @@ class ApiServer:
             r, info.version, info.namespace, info.name, await _body(request), options,
             info.subresource,
         )  # fmt: skip
-        return _json(_versioned(updated, r, info.version), 200, options.warnings)
+        return respond(versioned(updated, r, info.version), 200, options.warnings)
 
     async def _patch(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         options = _options(request)
@@ -283,7 +208,7 @@ class ApiServer:
             info.subresource,
         )  # fmt: skip
         code = 200 if existed else 201
-        return _json(_versioned(patched, r, info.version), code, options.warnings)
+        return respond(versioned(patched, r, info.version), code, options.warnings)
 
     async def _delete(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         body = await _body(request, optional=True) or {}
@@ -293,12 +218,12 @@ class ApiServer:
         dry = "All" in (query.get("dryRun"), *body.get("dryRun", []))
         gone = self._api.delete(r, info.namespace, info.name, body, dry)
         if self._api.find(r.group, r.plural, gone["metadata"].get("namespace", ""), info.name):
-            return _json(_versioned(gone, r, info.version))
+            return respond(versioned(gone, r, info.version))
         details = {"name": info.name, "kind": r.plural, "uid": gone["metadata"]["uid"]}
         if r.group:
             details["group"] = r.group
         done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return _json({**done, "details": details})
+        return respond({**done, "details": details})
 
     async def _delete_collection(
         self, request: Request, info: RequestInfo, r: Resource, _: User
@@ -311,16 +236,16 @@ class ApiServer:
             self._api.delete(r, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         kind = {"kind": f"{r.kind}List", "apiVersion": r.api_version(info.version)}
         revision = str(self._api.store.revision)
-        return _json({**kind, "metadata": {"resourceVersion": revision}, "items": found})
+        return respond({**kind, "metadata": {"resourceVersion": revision}, "items": found})
 
     # -- subresources and reviews -------------------------------------------------------
 
     async def _review(self, request: Request, _: RequestInfo, r: Resource, user: User) -> Response:
-        return _json(reviews.answer(self._api, self._tokens, user, r, await _body(request)), 201)
+        return respond(reviews.answer(self._api, self._tokens, user, r, await _body(request)), 201)
 
     async def _token(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         account = self._api.get(r, info.namespace, info.name)
-        return _json(self._tokens.request(account, await _body(request)), 201)
+        return respond(self._tokens.request(account, await _body(request)), 201)
 
     async def _scale(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         live = self._api.get(r, info.namespace, info.name)
@@ -336,64 +261,22 @@ class ApiServer:
         observed = {"replicas": live.get("status", {}).get("replicas", 0)}
         metadata = {k: live["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion")}
         scale = {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata}
-        return _json({**scale, "spec": wanted, "status": observed})
+        return respond({**scale, "spec": wanted, "status": observed})
 
     async def _evict(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         self._api.delete(r, info.namespace, info.name)
         done = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
-        return _json(done, 201)
+        return respond(done, 201)
 
     async def _log(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         pod = self._api.get(r, info.namespace, info.name)
         stream = await pod_log(self._nodes, pod, dict(request.query_params))
-        return StreamingResponse(_until(stream, 3600, self._closing), media_type="text/plain")
+        return StreamingResponse(
+            watches.until(stream, 3600, self._closing), media_type="text/plain"
+        )
 
     async def _proxy(self, request: Request, info: RequestInfo, r: Resource, _: User) -> Response:
         return await proxy(self._client, self._api, request, info, r)
-
-
-async def _until(
-    source: AsyncIterator[bytes], seconds: float, closing: asyncio.Event
-) -> AsyncIterator[bytes]:
-    """Pass `source` on until it ends, the time is over, or the server closes."""
-    closed = asyncio.ensure_future(closing.wait())
-    deadline = asyncio.get_running_loop().time() + seconds
-    pending: asyncio.Future[bytes] | None = None
-    try:
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            pending = pending or asyncio.ensure_future(anext(source))
-            waited: set[asyncio.Future[Any]] = {pending, closed}
-            done, _ = await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            if pending not in done:
-                return
-            try:
-                chunk = pending.result()
-            except StopAsyncIteration:
-                pending = None
-                return
-            pending = None
-            yield chunk
-    finally:
-        closed.cancel()
-        if pending:
-            pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
-                await pending
-
-
-def _versioned(obj: Object, resource: Resource, version: str) -> Object:
-    wanted = resource.api_version(version)
-    return obj if obj.get("apiVersion") == wanted else {**obj, "apiVersion": wanted}
-
-
-def _json(
-    body: Object, code: int = 200, warnings: list[str] | None = None, media_type: str = ""
-) -> Response:
-    response = Response(json.dumps(body), code, media_type=media_type or "application/json")
-    for warning in warnings or []:
-        text = warning.replace("\\", "\\\\").replace('"', '\\"')
-        response.headers.append("warning", f'299 - "{text}"')
-    return response
 
 
 def _options(request: Request) -> Options:

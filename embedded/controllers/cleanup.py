@@ -10,7 +10,8 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-from embedded.apiserver.api import Api, Options
+from embedded.apiserver.api import Api
+from embedded.apiserver.decoding import Options
 from embedded.controllers.loop import Key, own_key, run
 
 Object = dict[str, Any]

@@ -12,7 +12,8 @@ import hashlib
 import json
 from typing import Any
 
-from embedded.apiserver.api import Api, Options, now
+from embedded.apiserver.api import Api, now
+from embedded.apiserver.decoding import Options
 from embedded.apiserver.selectors import matches_labels
 from embedded.controllers.loop import Key, own_key, owner_key, run
 

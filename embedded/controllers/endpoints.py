@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedded.apiserver.api import Api, Options
+from embedded.apiserver.api import Api
+from embedded.apiserver.decoding import Options
 from embedded.apiserver.selectors import matches_labels
 from embedded.controllers.loop import Key, own_key, run
 

@@ -9,11 +9,11 @@ from embedded.gatewayapi.attach import granted
 from embedded.gatewayapi.routes import Backend
 
 Object = dict[str, Any]
-Problem = tuple[str, str]  # (reason of ResolvedRefs=False, message)
+Problem = tuple[str, str]
 
 
 class Backends:
-    """Resolves backendRefs, and remembers the clusters that they need."""
+    """Resolves backendRefs (`controller.Resolver`) and remembers the clusters they need."""
 
     def __init__(
         self,

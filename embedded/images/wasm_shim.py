@@ -5,6 +5,8 @@ Stands for quay.io/kuadrant/wasm-shim. Upstream: Kuadrant/wasm-shim `src/configu
 the WasmPlugin that the Kuadrant operator writes for its Gateway, and calls Authorino over
 `envoy.service.auth.v3` and Limitador over Envoy's and Kuadrant's rate-limit services, as
 the real one does inside Envoy.
+One thing differs: a refusal waits for the request's body. An answer that comes before it ends
+in an HTTP/2 stream reset, which curl 7.88 reports as an error when the machine is busy.
 Left out: tracing, request and response header ("upstream") actions of extensions.
 """
 
@@ -81,6 +83,7 @@ class Exchange:
     def __init__(self, sets: ActionSets) -> None:
         self._sets = sets
         self._call: Call | None = None
+        self._denied: Denied | None = None
         self._parser = SseUsage()
         self._streamed = False
 
@@ -90,10 +93,15 @@ class Exchange:
         self._call = call = self._sets.match(headers)
         if call is None:
             return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
-        await call.authorize()
         later = call.needs_request_body and not message.end_of_stream
-        if not later:
-            await call.check_limits()
+        try:
+            await call.authorize()
+            if not later:
+                await call.check_limits()
+        except Denied as denied:
+            if message.end_of_stream:
+                raise
+            self._denied, later = denied, True
         mode = Mode(
             request_header_mode=Mode.SEND,
             request_body_mode=Mode.BUFFERED if later else Mode.NONE,
@@ -105,6 +113,8 @@ class Exchange:
         return pb.ProcessingResponse(request_headers=answer, mode_override=mode)
 
     async def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
+        if self._denied is not None:
+            raise self._denied
         if self._call is not None:
             self._call.bodies["request"] = message.body
             await self._call.check_limits()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from embedded.apiserver.api import Api, Options, now
+from embedded.apiserver.api import Api, now
+from embedded.apiserver.decoding import Options
 from embedded.apiserver.discovery import VERSION
 from embedded.apiserver.status import ApiError
 from embedded.images import Catalogue

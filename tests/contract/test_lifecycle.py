@@ -107,10 +107,10 @@ def test_crash_leaves_nothing(name: str, victim: str) -> None:
     )
 
 
-def test_killed_test_run_leaves_nothing() -> None:
+def test_killed_test_run_leaves_nothing(tmp_path: Path) -> None:
     """SIGKILL to pytest: its cluster hears that its lifeline is cut."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", "-q"],
+        [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", f"--reports={tmp_path}"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     name = f"pytest-{run.pid}"

@@ -176,7 +176,7 @@ def _(module: Any) -> None:
 
 @fault("listener-not-programmed", "envoy_gateway")
 def _(module: Any) -> None:
-    right = module._listener_status
+    right = module.Controller._listener_status
 
     def listener_status(*args: Any) -> Object:
         status = right(*args)
@@ -185,7 +185,7 @@ def _(module: Any) -> None:
                 condition |= {"status": "False", "reason": "Pending"}
         return status
 
-    module._listener_status = listener_status
+    module.Controller._listener_status = listener_status
 
 
 @fault("model-over-http", "kserve")

@@ -1,0 +1,260 @@
+"""What every Gateway API controller does; a subclass says how its data plane does it.
+
+Source: gateway-api `apis/v1` (conditions and their reasons), `geps/gep-1364` (status).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from embedded.gatewayapi import attach, envoy
+from embedded.gatewayapi.attach import GROUP, Attachment
+from embedded.gatewayapi.routes import Backend, envoy_routes
+from embedded.gatewayapi.status import condition
+from embedded.kube import Cache, Kube
+from embedded.net import unprivileged
+from embedded.xds import AdsServer, Snapshot
+
+CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
+ROUTES, SERVICES, NAMESPACES = f"{GROUP}/v1/httproutes", "v1/services", "v1/namespaces"
+Object = dict[str, Any]
+Problem = tuple[str, str]  # (reason of ResolvedRefs=False, message)
+# listener name → host name → (precedence, Envoy route)
+RouteTable = dict[str, dict[str, list[tuple[tuple[Any, ...], Object]]]]
+
+
+class Resolver(Protocol):
+    """Turns backendRefs into Envoy clusters."""
+
+    def resolve(self, rule: Object, namespace: str) -> tuple[list[Backend], list[Problem]]:
+        """The backends of a rule of a route in `namespace`, and what did not resolve."""
+
+    def clusters(self) -> list[Object]:
+        """The clusters of everything that was resolved."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """What runs for a Gateway: its name, labels, extra containers, and Service annotations."""
+
+    name: str
+    labels: dict[str, str]
+    containers: list[Object]
+    annotations: dict[str, str]
+
+
+class GatewayController(ABC):
+    """Brings the Gateways of its classes, their Envoys and their status in step."""
+
+    name: str  # GatewayClass `spec.controllerName`
+    route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
+
+    def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
+        self._kube, self._image = kube, envoy_image
+        self._acked = asyncio.Event()
+        self.ads = AdsServer(self._acked.set)
+        self._cache = Cache(kube, [CLASSES, GATEWAYS, ROUTES, SERVICES, NAMESPACES, *watched])
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._cache.run(self._reconcile))
+            tasks.create_task(self._on_acks())
+
+    async def _on_acks(self) -> None:
+        while True:
+            await self._acked.wait()
+            self._acked.clear()
+            self._cache.touch()
+
+    # -- for the subclass ---------------------------------------------------------------
+
+    @abstractmethod
+    def _resolver(self) -> Resolver: ...
+
+    @abstractmethod
+    def _proxy(self, gateway: Object) -> Proxy: ...
+
+    @abstractmethod
+    def _xds_address(self) -> tuple[str, int]: ...
+
+    @abstractmethod
+    def _snapshot(
+        self, gateway: Object, routes: RouteTable, clusters: list[Object]
+    ) -> Callable[[str], Snapshot]: ...
+
+    @abstractmethod
+    def _listener_problem(self, gateway: Object, listener: Object) -> Problem | None:
+        """Why a listener cannot be programmed: (reason, message)."""
+
+    async def _deployed(self, gateway: Object, programmed: bool) -> None:
+        """Called after a Gateway's objects were applied; nothing more by default."""
+        return
+
+    # -- the loop -----------------------------------------------------------------------
+
+    async def _reconcile(self) -> None:
+        own = set()
+        for found in self._cache.list(CLASSES):
+            if found["spec"]["controllerName"] == self.name:
+                own.add(found["metadata"]["name"])
+                accepted = condition("Accepted", True, "Accepted", "GatewayClass accepted", found)
+                await self._kube.set_status(CLASSES, found, {"conditions": [accepted]})
+        parents: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for gateway in self._cache.list(GATEWAYS):
+            if gateway["spec"]["gatewayClassName"] in own:
+                await self._gateway(gateway, parents)
+        for route in self._cache.list(ROUTES):
+            metadata = route["metadata"]
+            mine = parents.get((metadata["namespace"], metadata["name"]), [])
+            current = route.get("status", {}).get("parents", [])
+            others = [p for p in current if p["controllerName"] != self.name]
+            if mine or len(others) != len(current):
+                await self._kube.set_status(ROUTES, route, {"parents": others + mine})
+
+    async def _gateway(self, gateway: Object, parents: dict[tuple[str, str], list[Object]]) -> None:
+        namespaces = {
+            n["metadata"]["name"]: n["metadata"].get("labels", {})
+            for n in self._cache.list(NAMESPACES)
+        }
+        attachments = [
+            attach.attach(route, ref, gateway, namespaces)
+            for route in self._cache.list(ROUTES)
+            for ref in attach.parents_of(route, gateway)
+        ]
+        resolver = self._resolver()
+        routes: RouteTable = defaultdict(lambda: defaultdict(list))
+        for found in attachments:
+            problems = self._translate(found, resolver, routes)
+            metadata = found.route["metadata"]
+            status = self._parent_status(found, problems)
+            parents[metadata["namespace"], metadata["name"]].append(status)
+        key = f"{gateway['metadata']['namespace']}/{gateway['metadata']['name']}"
+        self.ads.publish(key, self._snapshot(gateway, routes, resolver.clusters()))
+        proxy = self._proxy(gateway)
+        for resource, body in self._owned(gateway, proxy, key):
+            await self._kube.apply(resource, body)
+        running, refused = self.ads.state(key)
+        await self._deployed(gateway, running and not refused)
+        await self._gateway_status(gateway, attachments, proxy, running, refused)
+
+    def _translate(
+        self, found: Attachment, resolver: Resolver, routes: RouteTable
+    ) -> list[Problem]:
+        """Add a route's rules to its listeners; the problems of its backendRefs."""
+        metadata, problems = found.route["metadata"], []
+        for index, rule in enumerate(found.route["spec"].get("rules", [])):
+            backends, broken = resolver.resolve(rule, metadata["namespace"])
+            problems += broken
+            name = self.route_name.format(
+                namespace=metadata["namespace"], route=metadata["name"], rule=index, match="{match}"
+            )
+            entries = envoy_routes(found.route, index, name, backends, bool(broken))
+            for listener, hosts in found.listeners.items():
+                for host in hosts:
+                    routes[listener][host] += entries
+        return problems
+
+    # -- what a Gateway owns ------------------------------------------------------------
+
+    def _owned(self, gateway: Object, proxy: Proxy, key: str) -> list[tuple[str, Object]]:
+        """ServiceAccount, bootstrap, Service and Deployment of its Envoy."""
+        numbers = sorted({li["port"] for li in gateway["spec"]["listeners"]})
+        ports = [{"containerPort": unprivileged(n), "name": f"p{n}"} for n in numbers]
+        service_ports = [
+            {"name": f"p{n}", "port": n, "targetPort": unprivileged(n)} for n in numbers
+        ]
+        named = {
+            "name": proxy.name,
+            "namespace": gateway["metadata"]["namespace"],
+            "ownerReferences": envoy.owned_by(gateway),
+            "labels": proxy.labels,
+        }
+        pod = {
+            "serviceAccountName": proxy.name,
+            "terminationGracePeriodSeconds": 1,
+            "containers": [envoy.container(self._image, key, ports), *proxy.containers],
+            "volumes": [{"name": "bootstrap", "configMap": {"name": proxy.name}}],
+        }
+        template = {"metadata": {"labels": proxy.labels}, "spec": pod}
+        service = {"type": "LoadBalancer", "selector": proxy.labels, "ports": service_ports}
+        deployment = {"selector": {"matchLabels": proxy.labels}, "template": template}
+        bootstrap = {"envoy.json": envoy.bootstrap(*self._xds_address())}
+        annotated = {**named, "annotations": proxy.annotations}
+        return [
+            ("v1/serviceaccounts", {"metadata": named}),
+            ("v1/configmaps", {"metadata": named, "data": bootstrap}),
+            (SERVICES, {"metadata": annotated, "spec": service}),
+            ("apps/v1/deployments", {"metadata": named, "spec": deployment}),
+        ]
+
+    # -- status -------------------------------------------------------------------------
+
+    def _parent_status(self, found: Attachment, problems: list[Problem]) -> Object:
+        reason, message = problems[0] if problems else ("ResolvedRefs", "All references resolved")
+        accepted = condition(
+            "Accepted",
+            not found.reason,
+            found.reason or "Accepted",
+            found.message or "Route was valid",
+            found.route,
+        )
+        resolved = condition("ResolvedRefs", not problems, reason, message, found.route)
+        ref = {"group": GROUP, "kind": "Gateway", **found.parent_ref}
+        return {"controllerName": self.name, "parentRef": ref, "conditions": [accepted, resolved]}
+
+    async def _gateway_status(
+        self,
+        gateway: Object,
+        attachments: list[Attachment],
+        proxy: Proxy,
+        running: bool,
+        refused: str,
+    ) -> None:
+        service = self._cache.get(SERVICES, gateway["metadata"]["namespace"], proxy.name) or {}
+        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        if refused:
+            reason, text = "Invalid", f"Envoy refused the configuration: {refused}"
+        elif not running or not ingress:
+            reason, text = "Pending", "waiting for the Deployment's Envoy to take its configuration"
+        else:
+            reason, text = "Programmed", f"Resource programmed, assigned to {ingress[0]['ip']}"
+        programmed = condition("Programmed", reason == "Programmed", reason, text, gateway)
+        accepted = condition("Accepted", True, "Accepted", "Resource accepted", gateway)
+        status = {
+            "addresses": [{"type": "IPAddress", "value": i["ip"]} for i in ingress],
+            "conditions": [accepted, programmed],
+            "listeners": [
+                self._listener_status(gateway, li, attachments)
+                for li in gateway["spec"]["listeners"]
+            ],
+        }
+        await self._kube.set_status(GATEWAYS, gateway, status)
+
+    def _listener_status(
+        self, gateway: Object, listener: Object, attachments: list[Attachment]
+    ) -> Object:
+        problem = self._listener_problem(gateway, listener)
+        reason, text = problem or ("", "No errors found")
+        broken_ref = reason == "InvalidCertificateRef"
+        refused = bool(problem) and not broken_ref
+
+        def line(kind: str, holds: bool, good: str, bad: str) -> Object:
+            why = text if not holds else "No errors found"
+            return condition(kind, holds, good if holds else bad, why, gateway)
+
+        return {
+            "name": listener["name"],
+            "attachedRoutes": sum(listener["name"] in a.listeners for a in attachments),
+            "supportedKinds": [{"group": GROUP, "kind": "HTTPRoute"}],
+            "conditions": [
+                line("Accepted", not refused, "Accepted", reason),
+                condition("Conflicted", False, "NoConflicts", "No errors found", gateway),
+                line("ResolvedRefs", not broken_ref, "ResolvedRefs", reason),
+                line("Programmed", problem is None, "Programmed", "Invalid"),
+            ],
+        }
