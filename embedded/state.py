@@ -74,7 +74,16 @@ class State:
             info = Info(**json.loads(self.info_file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return info if alive(info.pid) else None
+        return info if is_cluster(info.pid) else None
+
+
+def is_cluster(pid: int) -> bool:
+    """Whether a process is a cluster's own: a number may have gone to another program."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"embedded.daemon" in words and alive(pid)
 
 
 def alive(pid: int) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import HopMismatch
-from fixtures.plugin import DEMO, SUITES, known_key, runs_suites
+from fixtures.kube import Kube
+from fixtures.plugin import DEMO, SUITES, access_key, known_key, runs_suites
 from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
-from reports import allure_labels, conformance, summary, traceability
+from reports import allure_labels, conformance, diagnostics, summary, traceability
 
 DEFAULT_OUT = Path(__file__).parent / "out"
-_WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results")
+_WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
 
@@ -113,6 +114,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     verdicts = _verdicts(config)
     write(config, verdicts)
+    if exitstatus != 0 and access_key in config.stash:
+        kube = Kube(config.stash[access_key].kubeconfig)
+        diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
     closed = any(v.verdict == GAP_CLOSED for v in verdicts)
     disagreeing = any(v.failed for v in verdicts)
     if exitstatus == 0 and (disagreeing or (closed and config.getoption("--strict-gaps"))):

@@ -9,6 +9,8 @@ import pytest
 
 from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 
+NAMES = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
+
 
 def write(out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path) -> None:
     """Write the summary of every profile that ran."""
@@ -17,9 +19,8 @@ def write(out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path) -
         if any(v.verdict != NOT_RUN for v in mine):
             _profile(out, profile, mine)
     out.write_line("")
-    out.write_line(
-        f"reports: {_shown(folder)} (conformance.yaml, traceability.md, junit.xml, allure-results)"
-    )
+    written = ", ".join(name for name in NAMES if (folder / name).exists())
+    out.write_line(f"reports: {_shown(folder)} ({written})")
 
 
 def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -> None:

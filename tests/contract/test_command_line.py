@@ -92,6 +92,11 @@ def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path
         "observed path /openai/v1/chat/completions",
     ):
         assert line in shown
+    conditions = (out / "diagnostics" / "conditions.yaml").read_text()
+    assert "openai-route" in conditions
+    assert "Programmed=True" in conditions
+    logs = [p.name for p in (out / "diagnostics").glob("default.envoy-poc-gateway*.envoy.log")]
+    assert len(logs) == 1
 
 
 def test_no_secret_in_any_report(copy: Path, tmp_path: Path) -> None:
