@@ -7,6 +7,9 @@ it received:
 
     GET /_recorder/requests?id=ID  →  {"requests": [{"method", "path", "headers", "body", "tls"}]}
 
+A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, or that it
+is an error: `{"recorder": {"status": 500}}`.
+
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text.
 """
@@ -110,12 +113,16 @@ class Handler(BaseHTTPRequestHandler):
             return self._error(400, "invalid_request", "the body is not a JSON object")
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
+        wish = body.get("recorder") or {}
+        if "status" in wish:
+            return self._error(wish["status"], "as_wished", "an error, as the request wished")
+        usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
         if body.get("stream"):
-            return self._stream(body)
+            return self._stream(body, usage)
         message = {"role": "assistant", "content": ANSWER}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return self._json(
-            200, {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+            200, {**self._head("chat.completion"), "choices": [choice], "usage": usage}
         )
 
     def _refusal(self) -> Object | None:
@@ -143,11 +150,11 @@ class Handler(BaseHTTPRequestHandler):
             "model": self.server.flags.model,
         }
 
-    def _usage(self) -> Object:
-        total = self.server.flags.tokens
-        return {"prompt_tokens": 2, "completion_tokens": total - 2, "total_tokens": total}
+    def _usage(self, total: int) -> Object:
+        prompt = min(2, total)
+        return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
 
-    def _stream(self, body: Object) -> None:
+    def _stream(self, body: Object, usage: Object) -> None:
         head = self._head("chat.completion.chunk")
 
         def choice(delta: Object, reason: str | None = None) -> list[Object]:
@@ -157,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         events += [{**head, "choices": choice({"content": f"{w} "})} for w in ANSWER.split()]
         events.append({**head, "choices": choice({}, "stop")})
         if (body.get("stream_options") or {}).get("include_usage"):
-            events.append({**head, "choices": [], "usage": self._usage()})
+            events.append({**head, "choices": [], "usage": usage})
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")

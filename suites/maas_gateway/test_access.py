@@ -1,0 +1,175 @@
+"""The AuthPolicy: who is let in, to which model, and what the backend hears of them."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from fixtures.evidence import BACKEND, CLIENT
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Provider, Stack
+from suites.maas_gateway.models import PREMIUM, PRIVATE, SHARED
+
+UserOf = Callable[[str], Identity]
+TIERS = ["free", "premium", "enterprise"]
+
+
+@requirement("MG-8")
+def test_token_of_the_audience_is_taken(stack: Stack, alice: Identity) -> None:
+    """The gateway's audience, a known account, a model of its tier."""
+    stack.chat(SHARED, alice).expect_status(200).expect_backend_received(SHARED.name)
+
+
+@requirement("MG-8")
+@pytest.mark.parametrize("audience", ["", "https://kubernetes.default.svc", "another-gateway-sa"])
+def test_other_tokens_are_refused(stack: Stack, audience: str) -> None:
+    """None at all, the API server's audience, another gateway's."""
+    namespace = "maas-default-gateway-tier-free"
+    user = stack.account_token(namespace, audience) if audience else None
+    stack.chat(SHARED, user).expect_status(401).expect_no_backend()
+
+
+@requirement("MG-9")
+@pytest.mark.parametrize(
+    ("groups", "status", "tier"),
+    [
+        (["system:authenticated"], 200, "free"),
+        (["system:authenticated", "premium-users"], 200, "premium"),
+        (["premium-users", "enterprise-users", "system:authenticated"], 200, "enterprise"),
+        (["nobody-knows"], 404, None),
+        ([], 400, None),
+    ],
+    ids=["free", "premium", "highest", "none", "empty"],
+)
+def test_tier_lookup(kube: Kube, groups: list[str], status: int, tier: str | None) -> None:
+    """What the AuthPolicy asks maas-api, asked directly."""
+    found, text = kube.post_through_service(
+        "opendatahub", "maas-api:8080", "/v1/tiers/lookup", json.dumps({"groups": groups}),
+        {"content-type": "application/json"},
+    )  # fmt: skip
+    assert (found, json.loads(text).get("tier")) == (status, tier)
+
+
+@requirement("MG-10")
+@pytest.mark.parametrize(
+    ("tier", "model"),
+    [("free", SHARED), ("premium", SHARED), ("premium", PREMIUM), ("enterprise", PREMIUM)],
+    ids=str,
+)
+def test_allowed_tier_is_served(stack: Stack, user_of: UserOf, tier: str, model: Provider) -> None:
+    """200, by the model that was asked."""
+    stack.chat(model, user_of(tier)).expect_status(200).expect_backend_received(model.name)
+
+
+@requirement("MG-11")
+def test_other_tier_is_refused(stack: Stack, alice: Identity) -> None:
+    """403 with the reason, and the model does not hear of it."""
+    exchange = stack.chat(PREMIUM, alice).expect_status(403).expect_no_backend()
+    reason = exchange.response.headers.get("x-ext-auth-reason", "none")
+    exchange.expect(CLIENT, reason.startswith("not authorized"), "not authorized: …", reason)
+
+
+@requirement("MG-12")
+@pytest.mark.parametrize("tier", TIERS)
+def test_model_for_nobody(stack: Stack, user_of: UserOf, tier: str) -> None:
+    """No tier has RBAC on it."""
+    stack.chat(PRIVATE, user_of(tier)).expect_status(403).expect_no_backend()
+
+
+@requirement("MG-12")
+def test_account_of_no_tier(stack: Stack) -> None:
+    """A valid token for the audience is not a right to a model."""
+    stranger = stack.account_token("conformance-strangers")
+    stack.chat(SHARED, stranger).expect_status(403).expect_no_backend()
+
+
+@requirement("MG-13")
+def test_unknown_model_is_not_found(stack: Stack, alice: Identity) -> None:
+    """No route, no answer."""
+    path = "/llm/no-such-model/v1/chat/completions"
+    stack.send("POST", path, alice, {}).expect_status(404).expect_no_backend()
+
+
+@requirement("MG-14")
+@pytest.mark.parametrize("tier", TIERS)
+def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> None:
+    """Account name, tier, and groups as a JSON list."""
+    user = user_of(tier)
+    exchange = stack.chat(SHARED, user).expect_status(200)
+    namespace, account = user.username.split(":")[2:]
+    exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
+    record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
+    groups = json.loads(record.headers["x-maas-group"])
+    assert f"system:serviceaccounts:{namespace}" in groups
+
+
+FORGED = {
+    "X-MaaS-Username": "root",
+    "X-MaaS-Tier": "enterprise",
+    "X-MaaS-Group": '["enterprise-users"]',
+}
+
+
+@requirement("MG-15")
+def test_forged_identity_does_not_reach_the_backend(stack: Stack, alice: Identity) -> None:
+    """Every header has the token's value, once."""
+    exchange = stack.chat(SHARED, alice, headers=FORGED).expect_status(200)
+    record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", "free")
+    seen = " ".join(record.headers.values())
+    for value in ("root", "enterprise"):
+        exchange.expect(BACKEND, value not in seen, f"no {value}", "what the client forged")
+
+
+@requirement("MG-15")
+def test_forged_identity_does_not_reach_maas_api(stack: Stack) -> None:
+    """The minted token is the caller's own, of the caller's own tier."""
+    user = stack.cluster_identity()
+    body = {"expiration": "10m"}
+    answer = stack.send("POST", "/maas-api/v1/tokens", user, body, FORGED).expect_status(201)
+    account = stack.account_of(answer.json["token"])
+    assert account[0] == "maas-default-gateway-tier-free"
+    assert account[1].startswith("system-serviceaccount-conformance-users")
+
+
+@requirement("MG-16")
+@pytest.mark.parametrize("tier", TIERS)
+def test_account_inherits_the_tier_of_its_namespace(
+    stack: Stack, user_of: UserOf, tier: str
+) -> None:
+    """As the gateway sees it: the tier that the backend is told."""
+    exchange = stack.chat(SHARED, user_of(tier))
+    exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
+
+
+@requirement("MG-17")
+@pytest.mark.parametrize("tier", ["premium", "enterprise"])
+def test_tier_by_group(stack: Stack, tier: str) -> None:
+    """tier-to-group-mapping gives the group of these users that tier."""
+    user = stack.cluster_identity(f"conformance-{tier}-users")
+    token = stack.mint(user).expect_status(201).json["token"]
+    assert stack.account_of(token)[0] == f"maas-default-gateway-tier-{tier}"
+
+
+@requirement("MG-18")
+def test_highest_level_wins(stack: Stack) -> None:
+    """In groups of free, premium and enterprise."""
+    user = stack.cluster_identity("conformance-double-users")
+    token = stack.mint(user).expect_status(201).json["token"]
+    assert stack.account_of(token)[0] == "maas-default-gateway-tier-enterprise"
+
+
+@requirement("MG-36")
+@pytest.mark.parametrize(
+    ("tier", "visible"),
+    [("free", [SHARED]), ("premium", [SHARED, PREMIUM]), ("enterprise", [SHARED, PREMIUM])],
+    ids=TIERS,
+)
+def test_listing_shows_what_the_caller_may_use(
+    stack: Stack, user_of: UserOf, tier: str, visible: list[Provider]
+) -> None:
+    """The local entries, which have a url, are exactly the caller's."""
+    exchange = stack.send("GET", "/v1/models", user_of(tier)).expect_status(200)
+    found = sorted(entry["id"] for entry in exchange.json["data"] if "url" in entry)
+    expected = sorted(model.model for model in visible)
+    exchange.expect(CLIENT, found == expected, f"local models {expected}", f"{found}")

@@ -1,0 +1,147 @@
+"""Request limits and token limits by tier, at their boundaries and for their whole windows."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from fixtures.budget import reported_usage
+from fixtures.evidence import CLIENT, Exchange
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Stack
+from fixtures.waiting import wait_until
+from suites.maas_gateway.models import SHARED
+
+UserOf = Callable[[str], Identity]
+REQUEST_WINDOW, TOKEN_WINDOW = 120, 60
+
+
+def using(stack: Stack, user: Identity, tokens: int) -> Exchange:
+    """A chat whose answer reports so many tokens."""
+    return stack.chat(SHARED, user, recorder={"total_tokens": tokens})
+
+
+def hit(stack: Stack, user: Identity, times: int) -> None:
+    """Requests that use no tokens, all accepted."""
+    for number in range(1, times + 1):
+        exchange = stack.models(SHARED, user)
+        observed = f"{exchange.status} at request {number}"
+        exchange.expect(CLIENT, exchange.status == 200, f"200 for {times} requests", observed)
+
+
+@pytest.mark.parametrize(
+    ("tier", "limit"),
+    [
+        pytest.param("free", 5, marks=requirement("MG-19")),
+        pytest.param("premium", 20, marks=requirement("MG-20")),
+        pytest.param("enterprise", 50, marks=requirement("MG-21")),
+    ],
+)
+def test_request_limit(stack: Stack, user_of: UserOf, tier: str, limit: int) -> None:
+    """So many are accepted, and not one more."""
+    user = user_of(tier)
+    hit(stack, user, limit)
+    for _ in range(2):
+        stack.models(SHARED, user).expect_status(429).expect_no_backend()
+
+
+@requirement("MG-22")
+def test_request_limit_is_per_user(stack: Stack, alice: Identity, bob: Identity) -> None:
+    """Alice has no requests left; Bob has all of his."""
+    hit(stack, alice, 5)
+    stack.models(SHARED, alice).expect_status(429)
+    hit(stack, bob, 5)
+
+
+@requirement("MG-23")
+def test_refused_request_uses_no_tokens(stack: Stack, alice: Identity) -> None:
+    """What is refused is not forwarded, so nothing is generated."""
+    hit(stack, alice, 5)
+    exchange = using(stack, alice, 50).expect_status(429).expect_no_backend()
+    assert "usage" not in exchange.response.text
+
+
+@requirement("MG-24")
+@pytest.mark.window
+def test_requests_return_after_the_window(stack: Stack, alice: Identity) -> None:
+    """Refused shortly before two minutes are over, then all five again."""
+    began = time.monotonic()
+    hit(stack, alice, 1)
+    counted = time.monotonic()  # the first hit was counted between `began` and now
+    hit(stack, alice, 4)
+    stack.models(SHARED, alice).expect_status(429)
+    wait_until(began + REQUEST_WINDOW - 2)
+    stack.models(SHARED, alice).expect_status(429)
+    wait_until(counted + REQUEST_WINDOW + 1)
+    hit(stack, alice, 5)
+
+
+@pytest.mark.parametrize(
+    ("tier", "budget"),
+    [
+        pytest.param("free", 100, marks=requirement("MG-25")),
+        pytest.param("premium", 50_000, marks=requirement("MG-26")),
+        pytest.param("enterprise", 100_000, marks=requirement("MG-27")),
+    ],
+)
+def test_token_limit(stack: Stack, user_of: UserOf, tier: str, budget: int) -> None:
+    """One below the budget the next request passes; at the budget it does not."""
+    below, at = user_of(tier), user_of(tier)
+    using(stack, below, budget - 1).expect_status(200)
+    using(stack, below, 1).expect_status(200)
+    using(stack, below, 1).expect_status(429).expect_no_backend()
+    using(stack, at, budget).expect_status(200)
+    using(stack, at, 1).expect_status(429).expect_no_backend()
+
+
+@requirement("MG-28")
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+def test_usage_is_total_tokens(stack: Stack, alice: Identity, stream: bool) -> None:
+    """60 and 40 make 100, whichever way they are reported."""
+    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    for tokens in (60, 40):
+        exchange = stack.chat(SHARED, alice, recorder={"total_tokens": tokens}, **more)
+        assert reported_usage(exchange.expect_status(200)) == tokens
+    using(stack, alice, 1).expect_status(429)
+
+
+@requirement("MG-29")
+def test_stream_without_usage_consumes_nothing(stack: Stack, alice: Identity) -> None:
+    """A stream of any length leaves the whole budget."""
+    exchange = stack.chat(SHARED, alice, recorder={"total_tokens": 5000}, stream=True)
+    assert reported_usage(exchange.expect_status(200)) == 0
+    using(stack, alice, 99).expect_status(200)
+    using(stack, alice, 1).expect_status(200)
+
+
+@requirement("MG-30")
+def test_last_request_may_overshoot(stack: Stack, alice: Identity) -> None:
+    """Delivered whole, and paid for."""
+    using(stack, alice, 99).expect_status(200)
+    assert reported_usage(using(stack, alice, 5000).expect_status(200)) == 5000
+    using(stack, alice, 1).expect_status(429)
+
+
+@requirement("MG-31")
+def test_errors_and_listings_consume_no_tokens(stack: Stack, alice: Identity) -> None:
+    """After an error and a listing there are still 100 tokens."""
+    stack.chat(SHARED, alice, recorder={"status": 500}).expect_status(500)
+    stack.models(SHARED, alice).expect_status(200)
+    using(stack, alice, 99).expect_status(200)
+    using(stack, alice, 1).expect_status(200)
+    using(stack, alice, 1).expect_status(429)
+
+
+@requirement("MG-32")
+@pytest.mark.window
+def test_tokens_return_after_the_window(stack: Stack, alice: Identity) -> None:
+    """Refused shortly before a minute is over, then the whole budget again."""
+    began = time.monotonic()
+    using(stack, alice, 100).expect_status(200)
+    counted = time.monotonic()  # the usage was counted between `began` and now
+    using(stack, alice, 1).expect_status(429)
+    wait_until(began + TOKEN_WINDOW - 2)
+    using(stack, alice, 1).expect_status(429)
+    wait_until(counted + TOKEN_WINDOW + 1)
+    using(stack, alice, 99).expect_status(200)
+    using(stack, alice, 1).expect_status(200)
