@@ -219,7 +219,7 @@ class GatewayController(ABC):
         ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
         if refused:
             reason, text = "Invalid", f"Envoy refused the configuration: {refused}"
-        elif not running or not ingress:
+        elif not (running or _stays_programmed(gateway)) or not ingress:
             reason, text = "Pending", "waiting for the Deployment's Envoy to take its configuration"
         else:
             reason, text = "Programmed", f"Resource programmed, assigned to {ingress[0]['ip']}"
@@ -258,3 +258,13 @@ class GatewayController(ABC):
                 line("Programmed", problem is None, "Programmed", "Invalid"),
             ],
         }
+
+
+def _stays_programmed(gateway: Object) -> bool:
+    """A Gateway once Programmed is not unprogrammed by every change of some route."""
+    return any(
+        c["type"] == "Programmed"
+        and c["status"] == "True"
+        and c["observedGeneration"] == gateway["metadata"]["generation"]
+        for c in gateway.get("status", {}).get("conditions", [])
+    )

@@ -157,9 +157,20 @@ class Operator:
                 return "Unknown", f"AuthConfig {path.scope[:12]} is not ready"
             plugin = f"kuadrant-{path.gateway['metadata']['name']}"
             namespace = path.gateway["metadata"]["namespace"]
-            if not _in_effect(self._cache.get(WASM_PLUGINS, namespace, plugin)):
+            found = self._cache.get(WASM_PLUGINS, namespace, plugin)
+            if not _in_effect(found) and not _stays_enforced(policy):
                 return "Unknown", f"WasmPlugin {plugin} is not in effect yet"
         return "Enforced", f"{kind.name} has been successfully enforced"
+
+
+def _stays_enforced(policy: Object) -> bool:
+    """A policy in force is not out of it because another one is on its way."""
+    return any(
+        c["type"] == "Enforced"
+        and c["status"] == "True"
+        and c["observedGeneration"] == policy["metadata"]["generation"]
+        for c in policy.get("status", {}).get("conditions", [])
+    )
 
 
 def _in_effect(plugin: Object | None) -> bool:

@@ -3,12 +3,11 @@
 Budgets are computed from the usage that responses report. The window is the documented one.
 """
 
-import json
 import time
 
 import pytest
 
-from fixtures.budget import Spent, spend
+from fixtures.budget import Spent, reported_usage, spend
 from fixtures.evidence import CLIENT
 from fixtures.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
@@ -59,17 +58,13 @@ def test_budget_is_per_user(stack: Stack, alice: Identity, bob: Identity) -> Non
 
 @requirement("MP-45")
 def test_streamed_usage_counts(stack: Stack, alice: Identity) -> None:
-    """Streams with include_usage end in 429 after as many tokens as JSON answers."""
-    options = {"include_usage": True}
-    spent = spend(
-        lambda: stack.chat(OPENAI, alice, stream=True, stream_options=options), FREE_TOKENS
-    )
-    before_last, total = sum(spent.usage[:-1]), sum(spent.usage)
-    observed = f"usages {spent.usage}, then the refusal"
-    spent.refused.expect(CLIENT, before_last < FREE_TOKENS <= total, "429 at 100", observed)
-    first = spent.accepted[0].response
-    assert first.headers["content-type"].startswith("text/event-stream")
-    assert json.loads(first.request.content)["stream"] is True
+    """One stream that reports more than the budget, and nothing is left of it."""
+    options, wish = {"include_usage": True}, {"total_tokens": 2 * FREE_TOKENS}
+    exchange = stack.chat(OPENAI, alice, stream=True, stream_options=options, recorder=wish)
+    kind = exchange.expect_status(200).response.headers["content-type"]
+    exchange.expect(CLIENT, kind.startswith("text/event-stream"), "a stream", kind)
+    assert reported_usage(exchange) == 2 * FREE_TOKENS
+    stack.chat(OPENAI, alice).expect_status(429)
 
 
 @requirement("MP-26")

@@ -260,6 +260,296 @@ def _(module: Any) -> None:
     module.MaasApi._entry = entry
 
 
+@fault("lowest-tier-wins", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._tiers
+
+    async def tiers(self: Any) -> list[Object]:
+        return list(reversed(await right(self)))
+
+    module.MaasApi._tiers = tiers
+
+
+@fault("tier-lookup-fails", "maas_api")
+def _(module: Any) -> None:
+    """The tier is missing, and so the limits are silently off."""
+
+    async def lookup(self: Any, request: Any) -> Any:
+        return module.JSONResponse({"error": "unavailable"}, 503)
+
+    module.MaasApi._lookup_tier = lookup
+
+
+@fault("listing-not-filtered", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._entry
+
+    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
+        found = await right(self, model, authorization)
+        name, url = model["spec"]["model"]["name"], model["status"]["addresses"][0]["url"]
+        other = {"id": name, "created": 0, "object": "model", "owned_by": "vllm", "url": url}
+        return found or {**other, "ready": True}
+
+    module.MaasApi._entry = entry
+
+
+@fault("short-expirations-taken", "maas_api")
+def _(module: Any) -> None:
+    right = module._expiration
+    module._expiration = lambda value: max(right(value), module.LEAST_SECONDS)
+
+
+@fault("revocation-does-nothing", "maas_api")
+def _(module: Any) -> None:
+    async def revoke(self: Any, request: Any) -> Any:
+        return module.Response(status_code=204)
+
+    module.MaasApi._revoke_tokens = revoke
+
+
+@fault("identity-not-cached", "authorino")
+def _(_: Any) -> None:
+    from embedded.images import authorino_pipeline as pipeline
+
+    async def cached(
+        self: Any, phase: str, name: str, rule: Object, data: Object, evaluate: Any
+    ) -> Any:
+        return await evaluate(name, rule, data)
+
+    pipeline.Pipeline._cached = cached  # type: ignore[method-assign]
+
+
+@fault("review-of-wrong-segment", "authorino")
+def _(_: Any) -> None:
+    """The SubjectAccessReview asks for the namespace's name in place of the model's."""
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline._value
+
+    def value(source: Object, data: Object) -> Any:
+        text = str(source.get("expression", ""))
+        if text.endswith('split("/")[2]'):
+            return "facebook-opt-125m-simulated"
+        return right(source, data)
+
+    pipeline._value = value
+
+
+@fault("identity-of-client-kept", "wasm_shim")
+def _(_: Any) -> None:
+    """X-MaaS headers that the client sends are not replaced."""
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call.authorize
+
+    async def authorize(self: Any) -> None:
+        await right(self)
+        sent = self._data["request"]["headers"]
+        for name in list(self.request_headers):
+            if name.lower().startswith("x-maas-") and name.lower() in sent:
+                del self.request_headers[name]
+
+    shim_actions.Call.authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("group-not-forwarded", "wasm_shim")
+def _(_: Any) -> None:
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call.authorize
+
+    async def authorize(self: Any) -> None:
+        await right(self)
+        if "X-MaaS-Tier" in self.request_headers:
+            self.request_headers.pop("X-MaaS-Group")
+
+    shim_actions.Call.authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("request-limit-after-upstream", "wasm_shim")
+def _(module: Any) -> None:
+    """Limits are told of, and refused requests forwarded."""
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call.check_limits
+
+    async def check(self: Any) -> None:
+        try:
+            await right(self)
+        except shim_actions.Denied:
+            self.late = True
+
+    shim_actions.Call.check_limits = check  # type: ignore[method-assign]
+    on_headers = module.Exchange.on_response_headers
+
+    async def on_response_headers(self: Any, message: Any) -> Any:
+        if getattr(self._call, "late", False):
+            headers = {"content-type": "text/plain"}
+            raise shim_actions.Denied(429, "Too Many Requests\n", headers, "late")
+        return await on_headers(self, message)
+
+    module.Exchange.on_response_headers = on_response_headers
+
+
+@fault("limits-off-by-one", "limitador")
+def _(module: Any) -> None:
+    """One hit more than the limit says."""
+    right = module.Limits.within
+    module.Limits.within = lambda self, namespace, descriptors, hits: right(
+        self, namespace, descriptors, hits - 1
+    )
+
+
+@fault("streams-counted-without-usage", "wasm_shim")
+def _(module: Any) -> None:
+    right = module.SseUsage.last_with_usage
+    module.SseUsage.last_with_usage = lambda self: right(self) or b'{"usage":{"total_tokens":9}}'
+
+
+@fault("errors-counted", "wasm_shim")
+def _(_: Any) -> None:
+    """An answer without usage counts as ten tokens."""
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call._hits
+    shim_actions.Call._hits = lambda self, action: right(self, action) or 10  # type: ignore
+
+
+@fault("last-answer-withheld", "wasm_shim")
+def _(module: Any) -> None:
+    """An answer of more than 1,000 tokens is refused instead of delivered."""
+    right = module.Exchange.on_response_body
+
+    async def on_response_body(self: Any, message: Any) -> Any:
+        if b'"total_tokens": 5000' in message.body and not self._streamed:
+            from embedded.images.shim_actions import Denied
+
+            raise Denied(429, "Too Many Requests\n", {}, "withheld")
+        return await right(self, message)
+
+    module.Exchange.on_response_body = on_response_body
+
+
+@fault("standard-model-on-maas", "kserve")
+def _(module: Any) -> None:
+    """A model without a gateway of its own gets every gateway."""
+    right = module._gateways
+    maas = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
+
+    def gateways(model: Object) -> list[Object]:
+        found = right(model)
+        return [*found, maas] if found == [module.DEFAULT_GATEWAY] else found
+
+    module._gateways = gateways
+
+
+@fault("opted-in-model-everywhere", "kserve")
+def _(module: Any) -> None:
+    """A model on the MaaS gateway is on the default gateway too."""
+    right = module._gateways
+
+    def gateways(model: Object) -> list[Object]:
+        found = right(model)
+        return found if found == [module.DEFAULT_GATEWAY] else [*found, module.DEFAULT_GATEWAY]
+
+    module._gateways = gateways
+
+
+@fault("tiers-open-to-all", "kserve")
+def _(module: Any) -> None:
+    """Whatever the annotation says, every tier may."""
+    right = module._tiers
+    module._tiers = lambda annotation, maps: right("[]", maps)
+
+
+@fault("routes-of-own-namespace-only", "envoy_gateway")
+def _(_: Any) -> None:
+    from embedded.gatewayapi import attach
+
+    right = attach._allows
+
+    def allows(listener: Object, route: Object, gateway: Object, namespaces: Any) -> bool:
+        fresh = route["metadata"]["namespace"].startswith("conformance-")
+        return not fresh and right(listener, route, gateway, namespaces)
+
+    attach._allows = allows
+
+
+@fault("any-namespace-attaches", "wg_ai_gateway")
+def _(_: Any) -> None:
+    from embedded.gatewayapi import attach
+
+    attach._allows = lambda *_: True
+
+
+@fault("class-not-accepted", "envoy_gateway")
+def _(module: Any) -> None:
+    from embedded.gatewayapi import controller
+
+    right = controller.condition
+
+    def condition(kind: str, holds: bool, reason: str, message: str, obj: Object) -> Object:
+        made = right(kind, holds, reason, message, obj)
+        return {**made, "status": "False"} if obj["kind"] == "GatewayClass" else made
+
+    controller.condition = condition
+
+
+@fault("one-bad-policy-stops-all", "kuadrant")
+def _(_: Any) -> None:
+    """While any policy is invalid, no limits are written and nothing is enforced."""
+    from embedded.images import kuadrant_topology
+
+    right = kuadrant_topology.Topology.__init__
+
+    def init(self: Any, *args: Any) -> None:
+        right(self, *args)
+        if any(problem[0] == "Invalid" for problem in self._problems.values()):
+            self.paths = []
+
+    kuadrant_topology.Topology.__init__ = init  # type: ignore[method-assign]
+
+
+@fault("gateway-not-accepted", "envoy_gateway")
+def _(_: Any) -> None:
+    from embedded.gatewayapi import controller
+
+    right = controller.condition
+
+    def condition(kind: str, holds: bool, reason: str, message: str, obj: Object) -> Object:
+        made = right(kind, holds, reason, message, obj)
+        mine = obj["kind"] == "Gateway" and (kind, message) == ("Accepted", "Resource accepted")
+        return {**made, "status": "Unknown"} if mine else made
+
+    controller.condition = condition
+
+
+@fault("rate-limit-shown-unenforced", "kuadrant")
+def _(module: Any) -> None:
+    right = module.Operator._enforced
+
+    def enforced(self: Any, kind: Any, policy: Object, topology: Any) -> tuple[str, str]:
+        if kind is module.RATE:
+            return "Unknown", "not yet"
+        found: tuple[str, str] = right(self, kind, policy, topology)
+        return found
+
+    module.Operator._enforced = enforced
+
+
+@fault("no-tier-may", "kserve")
+def _(module: Any) -> None:
+    module._tiers = lambda annotation, maps: []
+
+
+@fault("token-without-id", "maas_api")
+def _(module: Any) -> None:
+    right = module.JSONResponse
+    module.JSONResponse = lambda body, *rest: right(
+        {k: v for k, v in body.items() if k != "jti"}, *rest
+    )
+
+
 def main() -> None:
     name, *arguments = sys.argv[1:]
     module_name, breaks = FAULTS[name]
