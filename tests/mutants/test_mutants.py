@@ -158,7 +158,7 @@ MAAS_GATEWAY = [
     Mutant("token-window-doubled", mg(32), windows=True),
     # opt-in and segregation
     Mutant("opted-in-model-everywhere", mg(33)),
-    Mutant("default-gateway-limited", mg(34)),
+    Mutant("default-gateway-limited", mg(34), mg(37)),
     Mutant("standard-model-on-maas", mg(35)),
     Mutant("listing-not-filtered", mg(36)),
     # What is refused while the bad policy is there depends on what runs beside it.
