@@ -7,6 +7,7 @@ connections, compared with the same request straight at the provider).
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import sys
@@ -20,7 +21,7 @@ from embedded import lifecycle, ready
 from embedded.state import State
 from fixtures.clusters import Access
 from fixtures.kube import Kube
-from fixtures.stack import Stack
+from fixtures.stack import TIER_PREFIX, Stack
 from manifests import FOLDER
 from suites.mixed_providers.providers import ALL, VLLM
 
@@ -70,15 +71,16 @@ def latencies(state: State) -> tuple[float, float]:
     kube = Kube(access.kubeconfig)
     stack = Stack(kube, access, ALL)
     stack.wait_in_effect()
-    user = stack.free_user()
-    token = {"authorization": f"Bearer {user.token.reveal()}"}
+    # An enterprise user has 50 requests in two minutes: as many users as it takes.
+    users = [stack.account_token(f"{TIER_PREFIX}enterprise") for _ in range(REQUESTS // 50)]
+    tokens = itertools.cycle({"authorization": f"Bearer {u.token.reveal()}"} for u in users)
     pods = kube.all("v1", "Pod", "external-models")
     (vllm,) = [p for p in pods if p["metadata"]["labels"]["app"] == "vllm-server"]
     address = vllm["status"]["podIP"]
     key = {"authorization": f"Bearer {VLLM.key.reveal()}"}
     with httpx.Client(trust_env=False) as direct:
         # /v1/models: the same way and the same policies, and it uses up no budget.
-        through = p50(lambda: stack.https.get(f"{VLLM.path}/v1/models", headers=token))
+        through = p50(lambda: stack.https.get(f"{VLLM.path}/v1/models", headers=next(tokens)))
         straight = p50(lambda: direct.get(f"http://{address}:8000/v1/models", headers=key))
     stack.close()
     return through, straight
