@@ -45,6 +45,7 @@ PRELOAD = (
     "embedded.images.llmd_sim",
     "embedded.images.maas_api",
     "embedded.images.provider_sim",
+    "embedded.images.semantic_router",
     "embedded.images.wasm_shim",
     "embedded.images.wg_ai_gateway",
     "uvicorn.loops.uvloop",

@@ -70,6 +70,7 @@ def _catalogue() -> dict[str, Image]:
         "ghcr.io/nerdalert/maas-api": _stand_in("maas_api"),
         "ghcr.io/nerdalert/provider-sim": _stand_in("provider_sim"),
         "ghcr.io/llm-d/llm-d-inference-sim": _stand_in("llmd_sim"),
+        "ghcr.io/vllm-project/semantic-router/extproc": _stand_in("semantic_router"),
     }
 
 

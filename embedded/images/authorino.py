@@ -6,7 +6,8 @@ Stands for quay.io/kuadrant/authorino. Upstream: Kuadrant/authorino `pkg/service
 Identity: kubernetesTokenReview, anonymous, plain. Metadata: http. Authorization:
 kubernetesSubjectAccessReview, patternMatching. Response: plain and json, as headers and
 as dynamic metadata. Left out: JWT, OAuth2, X.509, API keys, OPA, SpiceDB, festival wristbands,
-callbacks; an AuthConfig that uses them is not Ready and denies every request.
+callbacks. An AuthConfig that uses them, or CEL that does not compile, is not Ready, and what was
+in force for its host before stays so; without that, every request is denied.
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ class Authorino:
         found: dict[str, tuple[Object, Pipeline | None]] = {}
         for config in self._cache.list(AUTH_CONFIGS):
             spec = config["spec"]
-            old = self._pipelines.get(spec["hosts"][0])
-            pipeline, problem = old[1] if old and old[0] == spec else None, ""
-            if pipeline is None:
+            before, pipeline = self._pipelines.get(spec["hosts"][0], ({}, None))
+            problem = ""
+            if pipeline is None or before != spec:
                 try:
                     pipeline = Pipeline(spec, self._kube, self._client)
                 except UnsupportedError as error:
-                    problem = str(error)
+                    problem, spec = str(error), {**before, "hosts": spec["hosts"]}
             for host in spec["hosts"]:
                 found[host] = (spec, pipeline)
             reason = "Reconciled" if not problem else "Unknown"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -25,7 +25,7 @@ _KNOWN = {
 
 
 class UnsupportedError(Exception):
-    """An AuthConfig that this stand-in cannot evaluate."""
+    """An AuthConfig that cannot be evaluated: unknown features, or CEL that is none."""
 
 
 class Denied(Exception):
@@ -34,6 +34,19 @@ class Denied(Exception):
     def __init__(self, code: int, headers: dict[str, str]) -> None:
         super().__init__(headers.get("x-ext-auth-reason", ""))
         self.code, self.headers = code, headers
+
+
+def _expressions(part: Any) -> Iterator[str]:
+    """Every CEL expression of an AuthConfig's spec."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _expressions(one)
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name in ("expression", "predicate") and isinstance(value, str):
+                yield value
+            else:
+                yield from _expressions(value)
 
 
 class Unauthenticated(Exception):
@@ -49,6 +62,11 @@ class Pipeline:
                 if not any(kind in rule for kind in known):
                     text = f"{phase}.{name}: the embedded Authorino knows {', '.join(known)}"
                     raise UnsupportedError(text)
+        for expression in _expressions(spec):
+            try:
+                cel.check(expression)
+            except cel.CelError as error:
+                raise UnsupportedError(str(error)) from error
         self._spec, self._kube, self._client = spec, kube, client
         self._caches: dict[str, dict[str, tuple[float, Any]]] = {}
 

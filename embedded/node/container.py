@@ -14,6 +14,7 @@ from typing import Any
 
 from embedded.apiserver.api import Api
 from embedded.images import Catalogue
+from embedded.net import unprivileged
 from embedded.node.volumes import MountError, Volumes, field_value
 from embedded.zygote import Process
 
@@ -35,7 +36,8 @@ def process(
     image = catalogue.find(container["image"])
     root.mkdir(parents=True, exist_ok=True)
     mounts = _mount(container, volumes, root)
-    env = cluster_env | {"CONTAINER_ROOT": str(root), "POD_IP": pod["status"]["podIP"]}
+    env = _service_links(api, pod) | cluster_env
+    env |= {"CONTAINER_ROOT": str(root), "POD_IP": pod["status"]["podIP"]}
     env |= _environment(api, pod, container)
     expanded = {name: _expand(value, env) for name, value in env.items()}
     command = [_expand(word, expanded) for word in container.get("command", [])]
@@ -75,6 +77,20 @@ def _inside(word: str, mounts: dict[str, str]) -> str:
         if count:
             break
     return word
+
+
+def _service_links(api: Api, pod: Object) -> dict[str, str]:
+    """`<NAME>_SERVICE_HOST` and `_PORT` of the Services of the Pod's namespace; the port is the
+    one that really listens (`embedded.net`)."""
+    env: dict[str, str] = {}
+    if pod["spec"].get("enableServiceLinks", True):
+        for service in api.store.objects(("", "services"), pod["metadata"]["namespace"]):
+            address, ports = service["spec"].get("clusterIP"), service["spec"].get("ports")
+            if address and address != "None" and ports:
+                name = service["metadata"]["name"].upper().replace("-", "_")
+                env[f"{name}_SERVICE_HOST"] = address
+                env[f"{name}_SERVICE_PORT"] = str(unprivileged(ports[0]["port"]))
+    return env
 
 
 def _environment(api: Api, pod: Object, container: Object) -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_local_model_is_not_behind_the_egress_gateway(stack: Stack, alice: Ident
     assert [line["cluster"] for line in stack.maas_log(exchange.id)] == [
         "outbound|8000||facebook-opt-125m-simulated-kserve-workload-svc.llm.svc.cluster.local"
     ]
-    exchange.expect_no_egress()
+    exchange.expect_no_inner()
 
 
 @requirement("MP-40")

@@ -24,7 +24,7 @@ def test_maas_gateway_strips_external(
 ) -> None:
     """The egress gateway receives the provider's prefix and the rest of the path."""
     exchange = getattr(stack, operation)(provider, alice)
-    exchange.expect_egress_received(provider.egress_path + PATHS[operation])
+    exchange.expect_inner_received(provider.egress_path + PATHS[operation])
 
 
 @pytest.mark.parametrize("operation", PATHS)

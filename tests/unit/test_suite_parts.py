@@ -125,14 +125,14 @@ def record(path: str, original: str = "", backend: str = "openai", **headers: st
 def test_egress_path_from_the_stamp() -> None:
     """Both rewrote: the stamp is the second gateway's, what it received."""
     seen = exchange("/external/openai/v1/models", [record("/v1/models", "/openai/v1/models")])
-    seen.expect_egress_received("/openai/v1/models").expect_backend_received("openai", "/v1/models")
+    seen.expect_inner_received("/openai/v1/models").expect_backend_received("openai", "/v1/models")
 
 
 def test_egress_path_when_the_egress_did_not_rewrite() -> None:
     """The stamp is still the first gateway's: the backend has what the egress received."""
     client = "/external/openai/v1/models"
     seen = exchange(client, [record("/openai/v1/models", client)])
-    seen.expect_egress_received("/openai/v1/models")
+    seen.expect_inner_received("/openai/v1/models")
     with pytest.raises(HopMismatch) as broken:
         seen.expect_backend_received("openai", "/v1/models")
     hop = broken.value.broken
@@ -147,7 +147,7 @@ def test_egress_path_from_the_log_when_no_backend_saw_it() -> None:
     lines = [{"received_path": "/external/openai/x", "code": 404, "details": "route_not_found"}]
     seen = exchange("/external/openai/x", [], 404, lines)
     with pytest.raises(HopMismatch, match="expected path /openai/x") as broken:
-        seen.expect_egress_received("/openai/x")
+        seen.expect_inner_received("/openai/x")
     assert "answered 404 (route_not_found)" in str(broken.value)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import ssl
 import time
 import uuid
@@ -28,6 +29,7 @@ from urllib.parse import parse_qs
 
 Object = dict[str, Any]
 REMEMBERED = 20_000
+TLS = b"\x16"  # the first byte of a TLS handshake
 ANSWER = "This is a recorded answer."
 
 
@@ -41,13 +43,18 @@ class Provider(ThreadingHTTPServer):
         self.flags = flags
         self.requests: deque[Object] = deque(maxlen=REMEMBERED)
         super().__init__((flags.host, flags.port), Handler)
+        self.tls: ssl.SSLContext | None = None
         if flags.ssl_certfile:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(flags.ssl_certfile, flags.ssl_keyfile)
-            # The handshake happens in the connection's own thread, at its first read.
-            self.socket = context.wrap_socket(
-                self.socket, server_side=True, do_handshake_on_connect=False
-            )
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(flags.ssl_certfile, flags.ssl_keyfile)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """In the connection's own thread: TLS if it is to be, then the requests."""
+        if self.tls:
+            first = request.recv(1, socket.MSG_PEEK) if self.flags.accept_plaintext else TLS
+            if first == TLS:
+                request = self.tls.wrap_socket(request, server_side=True)
+        super().finish_request(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -196,6 +203,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=25, help="usage.total_tokens of an answer")
     parser.add_argument("--ssl-certfile")
     parser.add_argument("--ssl-keyfile")
+    parser.add_argument("--accept-plaintext", action="store_true", help="on the TLS port too")
     Provider(parser.parse_args()).serve_forever()
 
 

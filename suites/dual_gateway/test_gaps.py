@@ -1,0 +1,92 @@
+"""What the document says is missing, proved from both sides."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fixtures.evidence import BACKEND
+from fixtures.grants import granted
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import CHAT, Identity, Provider, Stack
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.waiting import ENFORCED_SECONDS, until
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, Vsr
+
+BILLING = "x-maas-model-executed"
+BYPASS = {200: PRESENT, 403: CLOSED}
+
+
+@requirement("DG-35")
+def test_rbac_is_bypassed(
+    kube: Kube, stack: Stack, vsr: Vsr, outsider: Identity, decide: Decision
+) -> None:
+    """Refused at Model-A's own path, served by the same Model-A through vSR; the right to it,
+    given and taken back, changes the first answer and not the second."""
+
+    def own_path(moment: str) -> Any:
+        # A query of its own: Authorino remembers a review for a minute, by user and path.
+        body = {"model": MODEL_A.model, "messages": [{"role": "user", "content": HELLO}]}
+        return stack.send("POST", f"{MODEL_A.path}{CHAT}?{moment}", outsider, body)
+
+    def through_vsr() -> str:
+        exchange = vsr.ask(outsider, MATHS)
+        if exchange.status == 200:
+            exchange.expect_backend_received(MODEL_A.name)
+        return BYPASS.get(exchange.status, str(exchange.status))
+
+    own_path("before").expect_status(403).expect_no_backend()
+    found = {through_vsr()}
+    with granted(kube, outsider, NAMESPACE, ["model-a"]):
+        own_path("granted").expect_status(200).expect_backend_received(MODEL_A.name)
+        assert vsr.ask(outsider, MATHS).status in BYPASS
+    own_path("after").expect_status(403).expect_no_backend()
+    found.add(through_vsr())
+    assert len(found) == 1, f"without the right, once {' and once '.join(sorted(found))}"
+    decide(found.pop())
+
+
+@requirement("DG-36")
+@pytest.mark.parametrize("choice", ["auto", MODEL_A.model])
+def test_no_billing_header(vsr: Vsr, alice: Identity, decide: Decision, choice: str) -> None:
+    """Who answered is known, but not told to billing."""
+    exchange = vsr.ask(alice, MATHS, model=choice).expect_status(200)
+    record = exchange.expect_backend_received(MODEL_A.name)
+    told = exchange.response.headers.get("x-vsr-selected-model", "none")
+    exchange.expect(BACKEND, told == MODEL_A.model, MODEL_A.model, told)
+    there = BILLING in exchange.response.headers or BILLING in record.headers
+    decide(CLOSED if there else PRESENT)
+
+
+@pytest.fixture
+def newcomer(kube: Kube) -> Iterator[Provider]:
+    """A model that MaaS serves and that is not in vSR's configuration."""
+    found = kube.get("serving.kserve.io/v1alpha1", "LLMInferenceService", NAMESPACE, "model-a")
+    assert found is not None, "there is no LLMInferenceService model-a"
+    name = f"newcomer-{uuid.uuid4().hex[:8]}"
+    spec = found["spec"]
+    spec["model"]["name"] = name
+    arguments = spec["template"]["containers"][0]["args"]
+    arguments[arguments.index(MODEL_A.model)] = name
+    metadata = {"name": name, "namespace": NAMESPACE}
+    model = {**{k: found[k] for k in ("apiVersion", "kind")}, "metadata": metadata, "spec": spec}
+    try:
+        kube.wait_done([kube.apply(model)])
+        service = f"https:{name}-kserve-workload-svc:8000"
+        yield Provider(name, name, f"/{NAMESPACE}/{name}", "", NAMESPACE, service)
+    finally:
+        kube.delete(model["apiVersion"], "LLMInferenceService", NAMESPACE, name)
+
+
+@requirement("DG-38")
+def test_new_model_is_not_discovered(
+    kube: Kube, stack: Stack, vsr: Vsr, alice: Identity, newcomer: Provider, decide: Decision
+) -> None:
+    """Served on its own path, named in vain on the other."""
+    with granted(kube, alice, NAMESPACE, [newcomer.name]):
+        until("the new model's route", lambda: stack.models(newcomer, alice).status,
+              lambda seen: seen == 200, ENFORCED_SECONDS)  # fmt: skip
+    seen = vsr.ask(alice, model=newcomer.model).status
+    decide({503: PRESENT, 200: CLOSED}.get(seen, str(seen)))

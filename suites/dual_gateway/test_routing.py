@@ -1,0 +1,176 @@
+"""What vSR decides, and what the model then receives."""
+
+import json
+from typing import Any
+
+import pytest
+
+from fixtures.budget import reported_usage
+from fixtures.evidence import CLIENT, MAAS, ROUTER
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import CHAT, Identity, Provider, Stack
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, Vsr
+
+PROMPTS = [
+    (MATHS, MODEL_A),
+    ("What is the derivative of x squared?", MODEL_A),
+    ("Prove the THEOREM of Pythagoras", MODEL_A),
+    ("Write a marketing strategy for a bakery", MODEL_B),
+    ("Draft an invoice for my customers", MODEL_B),
+    ("What is the weather like in Brno?", MODEL_B),
+    ("Tell me about the aftermath of the storm", MODEL_B),
+    (HELLO, MODEL_B),
+    ("Přelož mi tuto větu 你好", MODEL_B),
+]
+
+
+@requirement("DG-16")
+@pytest.mark.parametrize(("prompt", "model"), PROMPTS)
+def test_prompt_decides(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
+    """Exactly that model receives the request."""
+    vsr.ask(alice, prompt).expect_status(200).expect_backend_received(model.name)
+
+
+@requirement("DG-16")
+def test_last_user_message_decides(vsr: Vsr, alice: Identity) -> None:
+    """What was said before does not count."""
+    talk = [("user", MATHS), ("assistant", "x = 3"), ("user", "What is the weather like?")]
+    messages = [{"role": role, "content": text} for role, text in talk]
+    vsr.ask(alice, messages=messages).expect_status(200).expect_backend_received(MODEL_B.name)
+
+
+@requirement("DG-17")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_selection_is_stable(
+    vsr: Vsr, alice: Identity, outsider: Identity, prompt: str, model: Provider
+) -> None:
+    """Ten times, by two users."""
+    for user in (alice, outsider) * 5:
+        vsr.ask(user, prompt).expect_backend_received(model.name)
+
+
+@requirement("DG-18")
+@pytest.mark.parametrize("name", ["auto", "MoM"])
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_model_is_rewritten(
+    vsr: Vsr, alice: Identity, prompt: str, model: Provider, name: str
+) -> None:
+    """`model` is the receiver's own name; the prompt and the parameters are the client's."""
+    exchange = vsr.ask(alice, prompt, model=name, temperature=0.25, seed=7)
+    body = exchange.expect_backend_received(model.name).json
+    found = (body["model"], body["temperature"], body["max_tokens"], body["seed"])
+    wanted = (model.model, 0.25, 10, 7)
+    exchange.expect(ROUTER, found == wanted, f"a body with {wanted}", f"{found}")
+    said = body["messages"][-1]
+    exchange.expect(ROUTER, said == {"role": "user", "content": prompt}, prompt, f"{said}")
+    exchange.expect_status(200)
+
+
+@requirement("DG-19")
+@pytest.mark.parametrize("prompt", [MATHS, HELLO])
+@pytest.mark.parametrize("model", MODELS, ids=str)
+def test_named_model_is_kept(vsr: Vsr, alice: Identity, model: Provider, prompt: str) -> None:
+    """The very bytes, spaces and unknown fields included."""
+    messages = [{"role": "user", "content": prompt}]
+    body = json.dumps({"messages": messages, "x": [1.0], "model": model.model}, indent=3)
+    kind = {"content-type": "application/json"}
+    exchange = vsr.send("POST", CHAT, alice, body.encode(), kind).expect_status(200)
+    received = exchange.expect_backend_received(model.name).body
+    exchange.expect(ROUTER, received == body, body, received)
+
+
+@requirement("DG-11")
+@pytest.mark.parametrize("query", ["", "?limit=2&after=a%2Fb"])
+def test_path_is_not_rewritten(vsr: Vsr, alice: Identity, query: str) -> None:
+    """At vSR and at the model."""
+    exchange = vsr.send("POST", CHAT + query, alice, {
+        "model": "auto", "messages": [{"role": "user", "content": HELLO}]
+    })  # fmt: skip
+    exchange.expect_inner_received(CHAT + query)
+    exchange.expect_backend_received(MODEL_B.name, CHAT + query)
+    exchange.expect_status(200)
+
+
+@requirement("DG-6")
+@pytest.mark.capability("gateway_access_logs")
+def test_vsr_is_a_hop_of_its_own(vsr: Vsr, alice: Identity) -> None:
+    """The request is in its Envoy's log once, and the response has its headers."""
+    exchange = vsr.ask(alice, MATHS).expect_status(200)
+    lines = exchange.inner_lines or []
+    exchange.expect(ROUTER, len(lines) == 1, "one line in its log", f"{len(lines)}")
+    selected = exchange.response.headers.get("x-vsr-selected-decision", "none")
+    exchange.expect(CLIENT, selected == "math_decision", "math_decision", selected)
+
+
+@requirement("DG-20")
+@pytest.mark.capability("gateway_access_logs")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_vsr_talks_to_the_model_itself(
+    kube: Kube, stack: Stack, vsr: Vsr, alice: Identity, prompt: str, model: Provider
+) -> None:
+    """MaaS has seen the request once; from vSR it goes to the model's Service, in plain HTTP."""
+    exchange = vsr.ask(alice, prompt)
+    passed = len(stack.maas_log(exchange.id))
+    exchange.expect(MAAS, passed == 1, "one passage", f"{passed} passages")
+    service = kube.get("v1", "Service", NAMESPACE, model.service.partition(":")[0])
+    assert service is not None, f"there is no Service {model.service}"
+    (line,) = exchange.inner_lines or []
+    wanted = f"{service['spec']['clusterIP']}:8000"
+    exchange.expect(ROUTER, line["upstream"] == wanted, f"upstream {wanted}", line["upstream"])
+    assert not exchange.expect_backend_received(model.name).tls
+
+
+@requirement("DG-21")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_response_returns(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
+    """A whole chat completion that says who answered, twice."""
+    exchange = vsr.ask(alice, prompt).expect_status(200)
+    body = exchange.json
+    assert (body["object"], body["model"]) == ("chat.completion", model.model)
+    assert body["choices"][0]["message"]["role"] == "assistant"
+    assert reported_usage(exchange) > 0
+    told = exchange.response.headers.get("x-vsr-selected-model", "none")
+    exchange.expect(CLIENT, told == model.model, f"x-vsr-selected-model {model.model}", told)
+
+
+@requirement("DG-22")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_stream_passes(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
+    """Events of that model, several, the last with usage, then [DONE]."""
+    exchange = vsr.ask(alice, prompt, stream=True).expect_status(200)
+    exchange.expect_backend_received(model.name)
+    kind = exchange.response.headers["content-type"]
+    exchange.expect(CLIENT, kind.startswith("text/event-stream"), "a stream", kind)
+    data = [li[6:] for li in exchange.response.text.splitlines() if li.startswith("data: ")]
+    exchange.expect(CLIENT, data[-1] == "[DONE]", "[DONE] at the end", data[-1])
+    events = [json.loads(one) for one in data[:-1]]
+    assert len(events) > 3
+    assert {event["model"] for event in events} == {model.model}
+    assert reported_usage(exchange) > 0
+
+
+UNROUTABLE: dict[str, Any] = {
+    "malformed": b'{"model": "auto", ',
+    "no-object": b'["auto"]',
+    "unknown-model": {"model": "gpt-4", "messages": [{"role": "user", "content": HELLO}]},
+    "no-model": {"messages": [{"role": "user", "content": HELLO}]},
+    "no-prompt": {"model": "auto", "messages": []},
+}
+
+
+@requirement("DG-23")
+@pytest.mark.parametrize("body", UNROUTABLE.values(), ids=UNROUTABLE)
+def test_unroutable_body(vsr: Vsr, alice: Identity, body: Any) -> None:
+    """Envoy finds no upstream for it."""
+    kind = {"content-type": "application/json"}
+    exchange = vsr.send("POST", CHAT, alice, body, kind).expect_status(503).expect_no_backend()
+    text = exchange.response.text
+    exchange.expect(CLIENT, text == "no healthy upstream", "no healthy upstream", text)
+
+
+@requirement("DG-23")
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_unroutable_method(vsr: Vsr, alice: Identity, method: str) -> None:
+    """Without a body there is nothing to route by."""
+    vsr.send(method, CHAT, alice).expect_status(503).expect_no_backend()

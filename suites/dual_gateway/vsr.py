@@ -1,0 +1,61 @@
+"""The semantic router as a client of MaaS meets it, and the two models behind it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fixtures.evidence import Exchange
+from fixtures.stack import CHAT, Identity, Provider, Stack
+
+NAMESPACE = "vllm-semantic-router-system"
+ROUTE, SERVICE, PORT = "vsr-interim-route", "semantic-router-kserve", 8801
+VARIANT_HEADER = "x-conformance-variant"
+MATHS, HELLO = "Solve the equation x + 2 = 5", "Hello"
+
+
+def _model(name: str) -> Provider:
+    resource = name.lower()
+    path, service = f"/{NAMESPACE}/{resource}", f"{resource}-predictor-stable:8000"
+    return Provider(name, name, path, "", NAMESPACE, service)
+
+
+MODEL_A, MODEL_B = _model("Model-A"), _model("Model-B")
+MODELS = [MODEL_A, MODEL_B]
+
+
+@dataclass(frozen=True)
+class Vsr:
+    """/v1/chat/* at the MaaS gateway; a `variant` is a second route to it, found by a header."""
+
+    stack: Stack
+    variant: str = ""
+
+    def ask(
+        self,
+        user: Identity | None,
+        prompt: str = HELLO,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Exchange:
+        """A chat completion, the choice of the model left to the router; `more` goes into the
+        body and may say otherwise."""
+        message = {"role": "user", "content": prompt}
+        body = {"model": "auto", "messages": [message], "max_tokens": 10, **more}
+        return self.send("POST", CHAT, user, body, headers)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        user: Identity | None,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        tls: bool = True,
+    ) -> Exchange:
+        """Any request, on the way of this variant."""
+        chosen = {VARIANT_HEADER: self.variant} if self.variant else {}
+        return self.stack.send(method, path, user, body, {**chosen, **(headers or {})}, tls)
+
+
+def served_by(exchange: Exchange) -> str:
+    """The model whose record has the request; "" for none."""
+    return exchange.records[0].backend if exchange.records else ""
