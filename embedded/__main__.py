@@ -12,7 +12,7 @@ from embedded.errors import EmbeddedError
 from embedded.state import State
 from manifests import FOLDER, ManifestError
 
-DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
+DEFAULT = FOLDER / "conformance"
 
 
 def main() -> int:
@@ -36,9 +36,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    up = command("up", _up, "start a cluster and deploy the mixed-providers demo")
+    up = command("up", _up, "start a cluster and deploy what the documents describe")
     up.add_argument(
-        "-k", dest="folder", type=Path, default=DEMO, help="deploy this kustomization instead"
+        "-k", dest="folder", type=Path, default=DEFAULT, help="deploy this kustomization instead"
     )
     up.add_argument(
         "--image",

@@ -90,7 +90,7 @@ class Zygote:
 
     def __init__(self, sock: socket.socket, pid: int) -> None:
         self._sock, self.pid = sock, pid
-        self._waiting: dict[int, asyncio.Future[int]] = {}
+        self._waiting: dict[int, asyncio.Future[Running]] = {}
         self._running: dict[int, Running] = {}
         self._next = 0
         self._on_gone: Callable[[], None] = lambda: None
@@ -126,11 +126,10 @@ class Zygote:
             "cwd": str(process.cwd),
             "log": str(process.log),
         }
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         self._waiting[self._next] = answer
         self._sock.send(json.dumps(message).encode())
-        await answer
-        return self._running[answer.result()]
+        return await answer
 
     def _heard(self) -> None:
         while True:
@@ -149,9 +148,9 @@ class Zygote:
             if "exited" in message:
                 self._running.pop(message["exited"]).exit_code.set_result(message["code"])
             else:
-                # Known before `start` returns, so that a quick exit finds it.
-                self._running[message["pid"]] = Running(message["pid"])
-                self._waiting.pop(message["id"]).set_result(message["pid"])
+                # Known before `start` returns: a quick process has ended by then.
+                running = self._running[message["pid"]] = Running(message["pid"])
+                self._waiting.pop(message["id"]).set_result(running)
 
     def close(self) -> None:
         """Kill every process and wait until the zygote is gone."""

@@ -129,8 +129,11 @@ def apply(
         raise apply_conflict(conflicts)
     others = set().union(*(paths for who, paths in owned.items() if who != me), set())
     result = copy.deepcopy(live)
-    for path in sorted(owned.get(me, set()) - wanted.keys() - others, reverse=True):
+    kept = others | wanted.keys()
+    for path in sorted(owned.get(me, set()) - kept, reverse=True):
         _delete(result, path)
+        while len(path) > 1 and (path := path[:-1]) not in kept and _find(result, path) in ({}, []):
+            _delete(result, path)  # what has nothing left in it goes too
     result = _merge(schema, result, applied)
     changed = {path for path, value in wanted.items() if current.get(path) != value}
     owned = {who: paths - changed if who != me else paths for who, paths in owned.items()}
@@ -163,20 +166,18 @@ def _merge(schema: Schema, live: Any, applied: Any) -> Any:
 
 def _delete(value: Any, path: Path) -> None:
     *parents, last = path
-    trail = []
-    for step in parents:
-        trail.append((value, step))
+    holder = _find(value, tuple(parents))
+    if isinstance(holder, dict):
+        holder.pop(last[2:], None)
+    elif isinstance(holder, list):
+        holder[:] = [item for item in holder if not _matches(item, last)]
+
+
+def _find(value: Any, path: Path) -> Any:
+    """What is at a path; None if nothing is."""
+    for step in path:
         value = _descend(value, step)
-        if value is None:
-            return
-    if isinstance(value, dict):
-        value.pop(last[2:], None)
-    elif isinstance(value, list):
-        value[:] = [item for item in value if not _matches(item, last)]
-    if not value and trail:
-        parent, step = trail[-1]
-        if isinstance(parent, dict):
-            parent.pop(step[2:], None)
+    return value
 
 
 def _descend(value: Any, step: str) -> Any:

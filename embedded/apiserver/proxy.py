@@ -36,9 +36,10 @@ class Nodes(Protocol):
 
 async def pod_log(nodes: Nodes, pod: Object, query: dict[str, str]) -> AsyncIterator[bytes]:
     """The log text; `query` as in `kubectl logs` (container, follow, tailLines, previous, …)."""
-    name, containers = pod["metadata"]["name"], [c["name"] for c in pod["spec"]["containers"]]
+    name, spec = pod["metadata"]["name"], pod["spec"]
+    containers = [c["name"] for c in spec["containers"]]
     container = query.get("container") or containers[0]
-    if container not in containers:
+    if container not in [*containers, *(c["name"] for c in spec.get("initContainers", []))]:
         raise status.bad_request(f"container {container} is not valid for pod {name}")
     path = nodes.log_file(pod, container, query.get("previous") == "true")
     if path is None or not path.exists():

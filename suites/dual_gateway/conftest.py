@@ -92,6 +92,12 @@ def alice(member_of: Callable[[str], Identity]) -> Identity:
 
 
 @pytest.fixture
+def bob(member_of: Callable[[str], Identity]) -> Identity:
+    """Another one."""
+    return member_of("premium")
+
+
+@pytest.fixture
 def outsider(stack: Stack) -> Identity:
     """A premium user with no right to any model of vSR's."""
     return stack.account_token(f"{TIER_PREFIX}premium")

@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT
+from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
@@ -15,11 +16,12 @@ from suites.dual_gateway.vsr import MATHS, MODEL_A, NAMESPACE, Vsr
 
 
 @requirement("DG-10")
-def test_minted_token_opens_vsr(stack: Stack, vsr: Vsr) -> None:
+def test_minted_token_opens_vsr(kube: Kube, stack: Stack, vsr: Vsr) -> None:
     """Steps 1 to 8 of the flow, as a newcomer does them."""
-    minted = stack.mint(stack.cluster_identity(), "10m").expect_status(201)
-    user = Identity(Secret(minted.json["token"]))
-    vsr.ask(user, MATHS).expect_status(200).expect_backend_received(MODEL_A.name)
+    token = stack.mint(stack.cluster_identity(), "10m").expect_status(201).json["token"]
+    user = Identity(Secret(token), stack.claims(token)["sub"])
+    with granted(kube, user, NAMESPACE, ["model-a", "model-b"]):
+        vsr.ask(user, MATHS).expect_status(200).expect_backend_received(MODEL_A.name)
 
 
 @requirement("DG-12")

@@ -58,7 +58,6 @@ def test_endpoint_does_not_steer_what_is_not_routed(
         exchange.expect_status(503).expect_no_backend()
 
 
-@requirement("DG-30", "DG-31")
 @pytest.mark.capability("gateway_access_logs")
 @pytest.mark.parametrize("header", [
     pytest.param((ENDPOINT, "selected_endpoint"), marks=requirement("DG-30"), id=ENDPOINT),

@@ -43,10 +43,10 @@ def test_last_user_message_decides(vsr: Vsr, alice: Identity) -> None:
 @requirement("DG-17")
 @pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
 def test_selection_is_stable(
-    vsr: Vsr, alice: Identity, outsider: Identity, prompt: str, model: Provider
+    vsr: Vsr, alice: Identity, bob: Identity, prompt: str, model: Provider
 ) -> None:
     """Ten times, by two users."""
-    for user in (alice, outsider) * 5:
+    for user in (alice, bob) * 5:
         vsr.ask(user, prompt).expect_backend_received(model.name)
 
 

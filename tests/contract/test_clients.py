@@ -177,7 +177,9 @@ def test_changed_route_reaches_open_connections(cluster: Cluster, stack: Stack) 
 @pytest.mark.parametrize(
     "folder",
     ["maas/base", "maas/overlays/embedded", "mixed-providers/base",
-     "mixed-providers/overlays/recording", "platform/embedded"],
+     "mixed-providers/overlays/recording", "maas-gateway/overlays/recording",
+     "dual-gateway/base", "dual-gateway/overlays/document", "dual-gateway/overlays/poc",
+     "conformance", "platform/embedded"],
 )  # fmt: skip
 def test_manifests_render_as_kustomize_does(cluster: Cluster, folder: str) -> None:
     """Our renderer and `kubectl kustomize` give the same objects."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from embedded.images.maas_api import account_name
 from embedded.images.wasm_shim import SseUsage
 from embedded.net import claim
 from embedded.selectors import select
+from embedded.zygote import Process, Zygote
 from manifests import ManifestError, render
 
 
@@ -325,3 +328,24 @@ def test_wrong_kustomizations(tmp_path: Path, kustomization: str, says: str) -> 
     with pytest.raises(ManifestError) as refused:
         render(tmp_path)
     assert says in str(refused.value)
+
+
+def test_process_that_ends_at_once() -> None:
+    """Its start and its end may be heard of in one go."""
+
+    async def run() -> int:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        zygote = Zygote(ours, 0)
+        zygote.attach(lambda: None)
+        process = Process(["true"], {}, Path("/"), Path("/dev/null"))
+        starting = asyncio.create_task(zygote.start(process))
+        await asyncio.sleep(0)
+        asked = json.loads(theirs.recv(4096))
+        theirs.send(json.dumps({"id": asked["id"], "pid": 7}).encode())
+        theirs.send(json.dumps({"exited": 7, "code": 3}).encode())
+        running = await starting
+        asyncio.get_running_loop().remove_reader(ours)
+        return await running.exit_code
+
+    assert asyncio.run(run()) == 3

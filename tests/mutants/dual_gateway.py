@@ -1,0 +1,93 @@
+"""Defects of the dual gateway, and what would mend what its document says is missing."""
+
+from dataclasses import replace
+
+from tests.mutants.mutant import Mutant, ids
+
+
+def dg(*numbers: int) -> frozenset[str]:
+    return ids("DG", *numbers)
+
+
+# What wants a 200 or a 503 through the deployed route, whatever else it looks at.
+BY_ROUTE = dg(3, 5, 6, 10, 11, *range(16, 24), 30, 31, 35, 36, 38, 40, 42)
+# What uses a variant, which has the deployed route's rules but its own policy.
+BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
+# What tells Model-A from Model-B by the prompt.
+BY_PROMPT = dg(6, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
+NO_TOKEN_LIMIT = dg(9, 37, 39, 44)
+_MUTANTS = [
+    # who is served by whom
+    Mutant("maas-api-prefix-kept", dg(1, 10), dg(32)),
+    Mutant("access-review-ignored", dg(2, 33), dg(35)),
+    Mutant("vsr-route-too-narrow", dg(3, 26), dg(12)),
+    Mutant("listing-by-vsr", dg(4, 26), dg(5)),
+    Mutant("vsr-route-too-wide", dg(5, 26)),
+    Mutant("prefix-by-letters", dg(5)),
+    Mutant("paths-not-normalised", dg(5)),
+    Mutant("any-host", dg(29)),
+    Mutant("vsr-wrong-port", dg(11, 26), BY_ROUTE | BY_VARIANT),
+    Mutant("vsr-path-rewritten", dg(11, 26), BY_ROUTE | BY_VARIANT),
+    Mutant("vsr-public-service", dg(24)),
+    Mutant("vsr-openshift-route", dg(24)),
+    Mutant("model-b-under-other-name", dg(25), dg(2, 4, 9, 44)),
+    Mutant("model-behind-relay", dg(20), dg(30, 31)),
+    # what vSR decides and does
+    Mutant("router-says-nothing", dg(6, 21), dg(36)),
+    Mutant("decisions-inverted", dg(16), BY_PROMPT),
+    Mutant("first-message-decides", dg(16)),
+    Mutant("selection-wavers", dg(17), BY_PROMPT),
+    Mutant("model-not-rewritten", dg(18), BY_ROUTE | BY_VARIANT),
+    Mutant("parameters-lost", dg(18)),
+    Mutant("named-model-written-anew", dg(19)),
+    Mutant("streams-answered-whole", dg(22)),
+    Mutant("unroutable-to-default", dg(23), dg(30, 38)),
+    Mutant("malformed-to-default", dg(23), dg(30, 31)),
+    # who is let in
+    Mutant("vsr-open-to-anybody", dg(12, 13, 14, 15, 27), outcomes={"DG-40": "not_extracted"}),
+    Mutant("audience-not-checked", dg(13)),
+    Mutant("expiry-not-checked", dg(14)),
+    Mutant("unsigned-tokens-taken", dg(15)),
+    Mutant("vsr-policy-missing", dg(27), BY_ROUTE),
+    Mutant("unknown-config-lets-in", dg(33)),
+    # limits
+    Mutant("free-requests-six", dg(7)),
+    Mutant("free-tokens-120", dg(8), NO_TOKEN_LIMIT, {"DG-40": "not_extracted"}),
+    Mutant("streams-not-counted", dg(8)),
+    Mutant("counters-per-gateway", dg(9), dg(44)),
+    Mutant(
+        "own-policy-ends-limits",
+        dg(7, 8),
+        NO_TOKEN_LIMIT,
+        {"DG-40": "not_extracted", "DG-44": "each_path_its_own"},
+    ),
+    # headers, references, failures
+    Mutant("endpoint-not-stripped", dg(26, 30, 34)),
+    Mutant("selected-model-not-stripped", dg(26, 31)),
+    Mutant("grant-for-nobody", dg(28)),
+    Mutant("grants-not-asked", dg(28)),
+    Mutant("empty-service-is-an-error", dg(32)),
+    # gaps that close, and disputes that end otherwise
+    Mutant("bypass-closed", dg(), outcomes={"DG-35": "closed"}),
+    Mutant("billing-header-set", dg(), outcomes={"DG-36": "closed"}),
+    Mutant("strangers-metered", dg(), outcomes={"DG-37": "closed"}),
+    Mutant("registry-synced", dg(), outcomes={"DG-38": "closed"}),
+    Mutant("tier-by-default", dg(), outcomes={"DG-39": "closed"}),
+    Mutant("poc-policies", dg(), outcomes={"DG-40": "not_extracted", "DG-42": "https_only"}),
+    Mutant(
+        "model-path-without-namespace",
+        dg(2),
+        dg(4, 9, 32, 35, 38, 44),
+        {"DG-43": "model_only"},
+    ),
+]
+MUTANTS = [
+    *(replace(one, overlay="dual-gateway/overlays/document") for one in _MUTANTS),
+    Mutant(
+        "grants-always-asked",
+        dg(),
+        dg(32, 34),
+        {"DG-41": "needed"},
+        overlay="dual-gateway/overlays/poc",
+    ),
+]

@@ -1,0 +1,26 @@
+"""Component faults: a stand-in with one defect, run in place of the right one.
+
+`python -m tests.mutants.faults FAULT ARG…` breaks one function of a stand-in and runs it;
+`--image NAME=…` of the cluster puts it in. Nothing in the stand-ins knows of faults. They are
+grouped by the profile that first needed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+FAULTS: dict[str, tuple[str, Callable[[Any], None]]] = {}
+
+
+def fault(name: str, image: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
+    """Register a function that breaks the module of a stand-in."""
+
+    def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        FAULTS[name] = (f"embedded.images.{image}", function)
+        return function
+
+    return register
+
+
+from tests.mutants.faults import dual_gateway, maas_gateway, mixed_providers  # noqa: E402, F401

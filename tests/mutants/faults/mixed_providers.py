@@ -1,0 +1,244 @@
+"""What breaks the mixed-providers demo."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.mutants.faults import fault
+
+Object = dict[str, Any]
+
+
+@fault("egress-doubles-slash", "wg_ai_gateway")
+def _(_: Any) -> None:
+    """The defect that pull request 38 of wg-ai-gateway mended."""
+    from embedded.gatewayapi import routes
+
+    routes.prefix_rewrite = lambda prefix, replacement: {"prefix_rewrite": replacement}
+
+
+@fault("egress-service-not-owned", "wg_ai_gateway")
+def _(module: Any) -> None:
+    module.envoy.owned_by = lambda gateway: []
+
+
+@fault("audience-not-checked", "authorino")
+def _(_: Any) -> None:
+    """TokenReview is asked with whatever audience the token has."""
+    import jwt
+
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._who
+
+    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+        token = pipeline._credential(rule, data)
+        try:
+            claims = jwt.decode(token or "", options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            return await right(self, name, rule, data)
+        review = {**rule["kubernetesTokenReview"], "audiences": claims.get("aud", [])}
+        return await right(self, name, {**rule, "kubernetesTokenReview": review}, data)
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+
+
+@fault("expiry-not-checked", "authorino")
+def _(_: Any) -> None:
+    """Claims are believed without asking TokenReview."""
+    import jwt
+
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._who
+
+    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+        token = pipeline._credential(rule, data)
+        try:
+            claims = jwt.decode(token or "", options={"verify_signature": False})
+            expired = claims["exp"] < time.time()
+        except (jwt.InvalidTokenError, KeyError):
+            expired = False
+        if not expired:
+            return await right(self, name, rule, data)
+        bound = claims["kubernetes.io"]["namespace"]
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{bound}"]
+        user = {"username": claims["sub"], "groups": [*groups, "system:authenticated"]}
+        return {"authenticated": True, "user": user}
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+
+
+@fault("access-review-ignored", "authorino")
+def _(_: Any) -> None:
+    from embedded.images import authorino_pipeline as pipeline
+
+    async def authorize(self: Any, name: str, rule: Object, data: Object) -> bool:
+        return True
+
+    pipeline.Pipeline._authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("token-limit-off", "limitador")
+def _(module: Any) -> None:
+    module.Limits.within = lambda self, namespace, descriptors, hits: True
+
+
+@fault("counters-shared", "limitador")
+def _(module: Any) -> None:
+    """All users have one counter."""
+    right = module.Limit.counter
+
+    def counter(self: Any, descriptors: Any) -> Any:
+        key = right(self, descriptors)
+        return None if key is None else (*key[:-1], ("everybody",))
+
+    module.Limit.counter = counter
+
+
+@fault("usage-counted-twice", "limitador")
+def _(module: Any) -> None:
+    right = module.Limits.add
+    module.Limits.add = lambda self, namespace, descriptors, hits: right(
+        self, namespace, descriptors, 2 * hits
+    )
+
+
+@fault("window-halved", "limitador")
+def _(module: Any) -> None:
+    right = module.Limit.read.__func__
+    module.Limit.read = classmethod(lambda cls, spec: right(cls, {**spec, "seconds": 30}))
+
+
+@fault("streams-not-counted", "wasm_shim")
+def _(module: Any) -> None:
+    module.SseUsage.feed = lambda self, chunk: None
+
+
+@fault("client-key-kept", "wasm_shim")
+def _(_: Any) -> None:
+    """A key that the client sends is not replaced."""
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call.authorize
+
+    async def authorize(self: Any) -> None:
+        await right(self)
+        if "x-provider-api-key" in self._data["request"]["headers"]:
+            self.request_headers.pop("X-Provider-Api-Key", None)
+
+    shim_actions.Call.authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("key-for-everybody", "wasm_shim")
+def _(module: Any) -> None:
+    """The OpenAI key goes along to every backend that gets no other."""
+    right = module._common
+    key = {"X-Provider-Api-Key": "sk-openai-key-for-demo"}
+    module._common = lambda headers: right({**key, **headers})
+
+
+@fault("limit-answer-ignored", "wasm_shim")
+def _(module: Any) -> None:
+    """Limitador is never asked."""
+    from embedded.images import shim_actions
+
+    async def check(self: Any) -> None:
+        return None
+
+    shim_actions.Call.check_limits = check  # type: ignore[method-assign]
+
+
+@fault("counters-per-gateway", "kuadrant")
+def _(module: Any) -> None:
+    """One scope for all routes: the budget spans providers, as the document says."""
+    from embedded.images import kuadrant_topology
+
+    kuadrant_topology.Path.route_key = property(lambda self: "the/gateway")  # type: ignore
+
+
+@fault("listener-not-programmed", "envoy_gateway")
+def _(module: Any) -> None:
+    right = module.Controller._listener_status
+
+    def listener_status(*args: Any) -> Object:
+        status = right(*args)
+        for condition in status["conditions"]:
+            if condition["type"] == "Programmed":
+                condition |= {"status": "False", "reason": "Pending"}
+        return status
+
+    module.Controller._listener_status = listener_status
+
+
+@fault("model-over-http", "kserve")
+def _(module: Any) -> None:
+    """The workload and the hop to it without TLS."""
+    right = module._workload
+
+    def workload(model: Object) -> Any:
+        found = dict(right(model))
+        (container,) = found[module.DEPLOYMENTS]["spec"]["template"]["spec"]["containers"]
+        container["args"] = [a for a in container["args"] if "ssl" not in a and "/tls/" not in a]
+        container["readinessProbe"]["httpGet"].pop("scheme")
+        found.pop(module.DESTINATION_RULES)
+        return list(found.items())
+
+    module._workload = workload
+
+
+@fault("model-route-not-owned", "kserve")
+def _(module: Any) -> None:
+    right = module._route
+
+    def route(model: Object) -> Any:
+        found = right(model)
+        for _, body in found:
+            body["metadata"].pop("ownerReferences")
+        return found
+
+    module._route = route
+
+
+@fault("model-path-kept", "kserve")
+def _(module: Any) -> None:
+    """No URL rewriting on-prem, as the document says."""
+    right = module._route
+
+    def route(model: Object) -> Any:
+        found = right(model)
+        for _, body in found:
+            for rule in body["spec"]["rules"]:
+                rule.pop("filters")
+        return found
+
+    module._route = route
+
+
+@fault("registry-ignored", "maas_api")
+def _(module: Any) -> None:
+    """External models come from a list of its own."""
+    right = module.MaasApi._external
+
+    async def external(self: Any) -> list[Object]:
+        found = await right(self)
+        return [{**entry, "owned_by": "openai"} for entry in found]
+
+    module.MaasApi._external = external
+
+
+@fault("expiration-ignored", "maas_api")
+def _(module: Any) -> None:
+    module._expiration = lambda value: module.DEFAULT_SECONDS
+
+
+@fault("model-readiness-missing", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._entry
+
+    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
+        found = await right(self, model, authorization)
+        return found and {k: v for k, v in found.items() if k != "ready"}
+
+    module.MaasApi._entry = entry

@@ -1,0 +1,63 @@
+"""Defects of the guide's gateway."""
+
+from tests.mutants.mutant import Mutant, ids
+
+
+def mg(*numbers: int) -> frozenset[str]:
+    return ids("MG", *numbers)
+
+
+# Every request needs some of a budget that all users share.
+SHARED_REQUESTS = mg(*range(8, 43))
+MUTANTS = [
+    # topology
+    Mutant("class-not-accepted", mg(1)),
+    Mutant("gateway-labels-wrong", mg(2)),
+    Mutant("listener-by-selector", mg(3)),
+    Mutant("gateway-not-accepted", mg(4)),
+    Mutant("routes-of-own-namespace-only", mg(5), mg(37)),
+    Mutant("any-namespace-attaches", mg(6)),
+    Mutant("rate-limit-shown-unenforced", mg(7)),
+    # access and identity
+    Mutant("audience-not-checked", mg(8)),
+    Mutant("lowest-tier-wins", mg(9, 17, 18), mg(14, 16, 20, 21, 26, 27)),
+    Mutant("tier-lookup-fails", mg(9, 19, 25), mg(14, 15, 16, *range(20, 33))),
+    Mutant("no-tier-may", mg(10), SHARED_REQUESTS),
+    Mutant("tiers-open-to-all", mg(11, 12), mg(36)),
+    Mutant("premium-model-for-free", mg(11), mg(36)),
+    Mutant("review-of-wrong-segment", mg(11, 12), mg(36)),
+    Mutant("route-for-unknown-model", mg(13), mg(35)),
+    Mutant("tier-told-wrong", mg(14, 16)),
+    Mutant("group-not-forwarded", mg(14), mg(15)),
+    Mutant("identity-of-client-kept", mg(15)),
+    # request limits
+    Mutant("free-requests-six", mg(19)),
+    Mutant("premium-requests-more", mg(20)),
+    Mutant("enterprise-requests-fewer", mg(21)),
+    Mutant("requests-per-gateway", mg(22), SHARED_REQUESTS),
+    Mutant("request-limit-after-upstream", mg(23), mg(19, 20, 21, 25, 26, 27)),
+    Mutant("request-window-halved", mg(24), windows=True),
+    # token limits
+    Mutant("free-tokens-120", mg(25)),
+    Mutant("premium-tokens-fewer", mg(26)),
+    Mutant("enterprise-tokens-more", mg(27)),
+    Mutant("limits-off-by-one", mg(19, 20, 21, 25, 26, 27)),
+    Mutant("streams-not-counted", mg(28)),
+    Mutant("streams-counted-without-usage", mg(29)),
+    Mutant("last-answer-withheld", mg(30), mg(26)),
+    Mutant("errors-counted", mg(31), mg(29)),
+    Mutant("token-window-doubled", mg(32), windows=True),
+    # opt-in and segregation
+    Mutant("opted-in-model-everywhere", mg(33)),
+    Mutant("default-gateway-limited", mg(34), mg(37)),
+    Mutant("standard-model-on-maas", mg(35)),
+    Mutant("listing-not-filtered", mg(36)),
+    # What is refused while the bad policy is there depends on what runs beside it.
+    Mutant("one-bad-policy-stops-all", mg(37), mg(*range(7, 43))),
+    # maas-api
+    Mutant("token-without-id", mg(38)),
+    Mutant("expiration-ignored", mg(39), mg(38, 40)),
+    Mutant("short-expirations-taken", mg(40)),
+    Mutant("revocation-does-nothing", mg(41)),
+    Mutant("identity-not-cached", mg(), outcomes={"MG-42": "at_once"}),
+]

@@ -1,0 +1,71 @@
+"""Defects of the mixed-providers demo."""
+
+from tests.mutants.mutant import Mutant, ids
+
+
+def mp(*numbers: int) -> frozenset[str]:
+    return ids("MP", *numbers)
+
+
+# What cannot hold when a provider answers nobody: its flow, what wants a 200 of it on the way
+# to something else, and the limits that are spent on it.
+NO_OPENAI = mp(13, 19, 20, 21, 25, 26, 28, 29, 36, 43, 44, 45, 47, 48)
+NO_ANTHROPIC = mp(14, 19, 20, 21, 25, 31, 32, 36, 43, 47, 48)
+NO_VLLM = mp(15, 19, 20, 21, 25, 34, 35, 43, 48)
+NO_LOCAL = mp(16, 19, 20, 25, 38, 40, 41, 43)
+NO_TOKEN_LIMIT = mp(43, 45, 46, 47)
+NO_LIMIT = NO_TOKEN_LIMIT | mp(19, 25, 26, 44)
+# Everything that needs some user's budget: with one counter for all of them it is soon gone.
+NO_BUDGET = NO_OPENAI | NO_ANTHROPIC | NO_VLLM | NO_LOCAL | mp(10, 11, 27, 30, 33, 42)
+
+
+MUTANTS = [
+    # rewrites
+    Mutant("maas-rewrite-missing", mp(30), NO_ANTHROPIC),
+    Mutant("openai-prefix-wrong", mp(27)),
+    Mutant("vllm-prefix-wrong", mp(33)),
+    Mutant("egress-rewrite-missing", mp(34), NO_VLLM),
+    Mutant("egress-doubles-slash", mp(28, 31, 34), NO_OPENAI | NO_ANTHROPIC | NO_VLLM),
+    # keys
+    Mutant("keys-swapped", mp(29, 32), NO_OPENAI | NO_ANTHROPIC),
+    Mutant("key-not-injected", mp(29), NO_OPENAI),
+    Mutant("authorization-not-overridden", mp(15, 20, 35), NO_VLLM),
+    Mutant("client-key-kept", mp(36)),
+    Mutant("key-in-response", mp(37)),
+    Mutant("key-for-everybody", mp(41, 48)),
+    Mutant("keys-not-checked", mp(5, 6)),
+    Mutant("vllm-key-not-checked", mp(18)),
+    # who is let in
+    Mutant("anonymous-allowed", mp(17, 22, 23, 24, 25), mp(19, 43)),
+    Mutant("audience-not-checked", mp(23), mp(25)),
+    Mutant("expiry-not-checked", mp(22), mp(25)),
+    Mutant("access-review-ignored", mp(39), mp(10, 25)),
+    Mutant("expiration-ignored", mp(9)),
+    # limits
+    Mutant("token-limit-off", mp(43, 45), NO_LIMIT),
+    Mutant("limit-answer-ignored", mp(19, 43), NO_LIMIT),
+    Mutant("counters-shared", mp(44), NO_BUDGET, {"MP-47": "across_providers"}),
+    Mutant("counters-per-gateway", mp(), mp(20), outcomes={"MP-47": "across_providers"}),
+    Mutant("usage-counted-twice", mp(43)),
+    Mutant("streams-not-counted", mp(45)),
+    Mutant("window-halved", mp(46), windows=True),
+    Mutant("tier-always-free", mp(26)),
+    # who serves
+    Mutant("route-to-other-backend", mp(4, 14), NO_ANTHROPIC),
+    Mutant("openai-serves-other-model", mp(13), NO_OPENAI),
+    Mutant("other-model-served", mp(16), NO_LOCAL),
+    Mutant("model-behind-egress", mp(38)),
+    Mutant("model-over-http", mp(40)),
+    Mutant("provider-over-tls", mp(21), mp(18)),
+    Mutant("model-path-kept", mp(16), NO_LOCAL | mp(10, 11), {"MP-42": "kept"}),
+    # listing
+    Mutant("model-missing-from-listing", mp(10), mp(12)),
+    Mutant("registry-ignored", mp(8, 12)),
+    Mutant("model-readiness-missing", mp(11)),
+    # topology
+    Mutant("listener-not-programmed", mp(1)),
+    Mutant("egress-service-not-owned", mp(2)),
+    Mutant("model-route-not-owned", mp(3)),
+    Mutant("backend-not-fqdn", mp(4), NO_VLLM),
+    Mutant("policy-under-other-name", mp(7)),
+]
