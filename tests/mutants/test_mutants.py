@@ -76,7 +76,10 @@ def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
     assert code == (1 if red else 0)
 
 
-@pytest.mark.parametrize(("more", "expected"), [([], 0), (["--strict-gaps"], 1)], ids=["", "strict"])
+STRICT = [([], 0), (["--strict-gaps"], 1)]
+
+
+@pytest.mark.parametrize(("more", "expected"), STRICT, ids=["default", "strict"])
 def test_closed_gap_is_news(tmp_path: Path, more: list[str], expected: int) -> None:
     """It is shown, and fails the run under --strict-gaps alone."""
     arguments = [f"--kustomization={MANIFESTS / 'bypass-closed'}", "--requirement=DG-35", *more]
