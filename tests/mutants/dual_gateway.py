@@ -14,7 +14,7 @@ BY_ROUTE = dg(3, 5, 6, 10, 11, *range(16, 24), 30, 31, 35, 36, 38, 40, 42)
 # What uses a variant, which has the deployed route's rules but its own policy.
 BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
 # What tells Model-A from Model-B by the prompt.
-BY_PROMPT = dg(6, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
+BY_PROMPT = dg(6, 9, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
 NO_TOKEN_LIMIT = dg(9, 37, 39, 44)
 _MUTANTS = [
     # who is served by whom
@@ -72,12 +72,12 @@ _MUTANTS = [
     Mutant("billing-header-set", dg(), outcomes={"DG-36": "closed"}),
     Mutant("strangers-metered", dg(), outcomes={"DG-37": "closed"}),
     Mutant("registry-synced", dg(), outcomes={"DG-38": "closed"}),
-    Mutant("tier-by-default", dg(), outcomes={"DG-39": "closed"}),
+    Mutant("tier-by-default", dg(), dg(32), outcomes={"DG-39": "closed"}),
     Mutant("poc-policies", dg(), outcomes={"DG-40": "not_extracted", "DG-42": "https_only"}),
     Mutant(
         "model-path-without-namespace",
         dg(2),
-        dg(4, 9, 32, 35, 38, 44),
+        dg(4, 5, 9, 32, 35, 38, 44),
         {"DG-43": "model_only"},
     ),
 ]
