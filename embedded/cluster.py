@@ -121,7 +121,7 @@ async def _parts(
     ]
     _deploy_platform(api, authority, certificate)
     if config.kustomization:
-        apply_all(api, render(Path(config.kustomization)), certificate)
+        apply_all(api, render(Path(config.kustomization)), certificate, "kustomization")
     address = f"https://{network.api}:{net.API_PORT}"
     _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
     state.write_info(Info(os.getpid(), address, f"{network.dns}:{net.DNS_PORT}", DOMAIN))
@@ -206,7 +206,7 @@ def _deploy_platform(api: Api, authority: Authority, certificate: str) -> None:
     api.create(secrets_, "v1", "openshift-ingress", secret, Options("embedded"))
 
 
-def apply_all(api: Api, objects: list[Object], certificate: str) -> None:
+def apply_all(api: Api, objects: list[Object], certificate: str, manager: str = "embedded") -> None:
     """Server-side apply in the given order; raises ApiError at the first refusal."""
     for obj in objects:
         group, _, version = obj["apiVersion"].rpartition("/")
@@ -215,7 +215,7 @@ def apply_all(api: Api, objects: list[Object], certificate: str) -> None:
             raise ValueError(f"no matches for kind {obj['kind']} in version {obj['apiVersion']}")
         metadata = obj["metadata"]
         namespace = metadata.get("namespace", "default") if resource.namespaced else ""
-        options = Options("embedded", "Strict")
+        options = Options(manager, "Strict", force=True)
         api.patch(
             resource, version, namespace, metadata["name"], "application/apply-patch+yaml", obj,
             options,

@@ -44,6 +44,7 @@ PRELOAD = (
     "embedded.images.limitador",
     "embedded.images.llmd_sim",
     "embedded.images.maas_api",
+    "embedded.images.opendatahub_operator",
     "embedded.images.provider_sim",
     "embedded.images.semantic_router",
     "embedded.images.wasm_shim",

@@ -52,6 +52,7 @@ class GatewayController(ABC):
     """Brings the Gateways of its classes, their Envoys and their status in step."""
 
     name: str  # GatewayClass `spec.controllerName`
+    translates_timeouts = True  # whether an HTTPRoute's timeouts count
     route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
 
     def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
@@ -153,7 +154,9 @@ class GatewayController(ABC):
             name = self.route_name.format(
                 namespace=metadata["namespace"], route=metadata["name"], rule=index, match="{match}"
             )
-            entries = envoy_routes(found.route, index, name, backends, bool(broken))
+            entries = envoy_routes(
+                found.route, index, name, backends, bool(broken), self.translates_timeouts
+            )
             for listener, hosts in found.listeners.items():
                 for host in hosts:
                     routes[listener][host] += entries

@@ -123,9 +123,14 @@ def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Ob
 
 
 def filter_chain(
-    route_config: str, http_filters: list[Object], tls: Object | None = None, edge: bool = True
+    route_config: str,
+    http_filters: list[Object],
+    tls: Object | None = None,
+    edge: bool = True,
+    idle: str = "300s",
 ) -> Object:
-    """HTTP with routes from RDS; `tls` has `certificate` and `key` as PEM text.
+    """HTTP with routes from RDS; `tls` has `certificate` and `key` as PEM text; a stream on
+    which nothing happens ends after `idle`.
 
     `edge` is a proxy that faces users: it normalises paths and does not trust
     forwarding headers.
@@ -140,6 +145,7 @@ def filter_chain(
         "http_filters": [*http_filters, _router()],
         "use_remote_address": edge,
         "normalize_path": edge,
+        "stream_idle_timeout": idle,
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
         "access_log": [

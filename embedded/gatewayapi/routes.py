@@ -15,18 +15,25 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Backend:
-    """A resolved backendRef: an Envoy cluster, or none."""
+    """A resolved backendRef: an Envoy cluster, and the Host that it wants, if not the client's."""
 
     cluster: str
     weight: int = 1
+    host: str = ""
 
 
 def envoy_routes(
-    route: Object, index: int, name: str, backends: list[Backend], broken: bool
+    route: Object,
+    index: int,
+    name: str,
+    backends: list[Backend],
+    broken: bool,
+    timeouts: bool = True,
 ) -> list[tuple[tuple[Any, ...], Object]]:
     """(precedence, Envoy route) for each match of a rule; the smallest precedence goes first.
 
-    `name` has a `{match}` to fill in. A rule with a broken or no backend answers 500.
+    `name` has a `{match}` to fill in. A rule with a broken or no backend answers 500. Without
+    `timeouts` the rule's own are ignored, and Envoy's default of 15 s holds.
     """
     rule = route["spec"]["rules"][index]
     out = []
@@ -37,6 +44,8 @@ def envoy_routes(
             **_headers(rule),
             **_action(rule, match, backends, broken),
         }
+        if not timeouts:
+            entry.get("route", {}).pop("timeout", None)
         out.append((precedence(route, index, number, match), entry))
     return out
 
@@ -123,8 +132,14 @@ def _action(rule: Object, match: Object, backends: list[Backend], broken: bool) 
     action: Object = {"timeout": _timeout(rule)}
     if len(backends) == 1:
         action["cluster"] = backends[0].cluster
+        if backends[0].host:
+            action["host_rewrite_literal"] = backends[0].host
     else:
-        clusters = [{"name": b.cluster, "weight": b.weight} for b in backends]
+        clusters = [
+            {"name": b.cluster, "weight": b.weight}
+            | ({"host_rewrite_literal": b.host} if b.host else {})
+            for b in backends
+        ]
         action["weighted_clusters"] = {"clusters": clusters}
     for rewrite in _filters(rule, "URLRewrite", "urlRewrite"):
         if "hostname" in rewrite:

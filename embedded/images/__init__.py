@@ -19,16 +19,17 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Image:
-    """Either a stand-in's `module`, or a `program` with its first arguments."""
+    """Either a stand-in's `module` with its `flags`, or a `program` with its first arguments."""
 
     module: str = ""
+    flags: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
     replaces_command: bool = True
 
     def argv(self, command: list[str], arguments: list[str]) -> list[str]:
         """The process's words for a container's `command` and `args`."""
         if self.module:
-            return [self.module, *arguments]
+            return [self.module, *self.flags, *arguments]
         if self.replaces_command:
             return [*self.program, *arguments]
         # A stock image: the container's own command, with its interpreter found here.
@@ -50,8 +51,8 @@ def envoy_binary() -> Path:
     return Path(str(distribution.locate_file("envoy/_bin/envoy")))
 
 
-def _stand_in(name: str) -> Image:
-    return Image(module=f"embedded.images.{name}")
+def _stand_in(name: str, *flags: str) -> Image:
+    return Image(module=f"embedded.images.{name}", flags=flags)
 
 
 def _catalogue() -> dict[str, Image]:
@@ -67,7 +68,9 @@ def _catalogue() -> dict[str, Image]:
         "quay.io/kuadrant/limitador": _stand_in("limitador"),
         "quay.io/kserve/llmisvc-controller": _stand_in("kserve"),
         "ghcr.io/nerdalert/wg-ai-gateway": _stand_in("wg_ai_gateway"),
-        "ghcr.io/nerdalert/maas-api": _stand_in("maas_api"),
+        "ghcr.io/nerdalert/maas-api": _stand_in("maas_api", "--external-models"),
+        "quay.io/opendatahub/maas-api": _stand_in("maas_api"),
+        "quay.io/opendatahub/opendatahub-operator": _stand_in("opendatahub_operator"),
         "ghcr.io/nerdalert/provider-sim": _stand_in("provider_sim"),
         "ghcr.io/llm-d/llm-d-inference-sim": _stand_in("llmd_sim"),
         "ghcr.io/vllm-project/semantic-router/extproc": _stand_in("semantic_router"),

@@ -9,6 +9,7 @@ Left out: `sectionName` targets, the `merge` strategy, TLSPolicy, DNSPolicy, ext
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from typing import Any
 
@@ -90,11 +91,11 @@ class Operator:
             for limit in limitador_limits(kind, path.route_key, policy)
         ]
         # The same route behind two Gateways has one scope, and so one set of limits.
-        unique = {yaml.safe_dump(limit): limit for limit in limits}
+        unique = {json.dumps(limit): limit for limit in limits}
         ordered = [unique[key] for key in sorted(unique)]
         body = {
             "metadata": {"name": LIMITS, "namespace": self._namespace},
-            "data": {"limitador-config.yaml": yaml.safe_dump(ordered)},
+            "data": {"limitador-config.yaml": yaml.dump(ordered, Dumper=yaml.CSafeDumper)},
         }
         await self._kube.apply(CONFIG_MAPS, body)
 

@@ -165,7 +165,7 @@ async def _serve(limits_file: Path) -> None:
         text = limits_file.read_text()
         if text != seen:
             seen = text
-            limits.configure(yaml.safe_load(text) or [])
+            limits.configure(yaml.load(text, Loader=yaml.CSafeLoader) or [])
             print(f"limits loaded from {limits_file.name}", flush=True)
         await asyncio.sleep(_RELOAD_SECONDS)
 

@@ -2,8 +2,10 @@
 
 Stands for ghcr.io/llm-d/llm-d-inference-sim. Upstream: llm-d/llm-d-inference-sim
 `pkg/llm-d-inference-sim` (flags, endpoints, usage in streams only with
-`stream_options.include_usage`). Left out: LoRA, tools, latencies, KV-cache events,
-most of `/metrics`.
+`stream_options.include_usage`; tokens are words and signs of the messages' contents).
+Mode `random` is not random here: every answer is the one of the external-models quickstart's
+example, sixteen tokens of two of the simulator's sentences, so that runs can be compared.
+Left out: LoRA, tools, latencies, KV-cache events, most of `/metrics`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -23,11 +25,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-_SENTENCES = (
-    "Testing@, #testing 1$ ,2%,3^, [4&*5], 6~, 7-_ + (8 : 9) / \\ < > .",
-    "Today it is partially cloudy and raining.",
-    "The rest is silence.",
-)
+_ANSWER = "Today it is partially cloudy and raining. Testing, testing 1,2,3"
+_TOKEN = re.compile(r"(?:\w+|[^\w\s])\s*")
+# Where a prefill on another server was; here there is none.
+_TRANSFER = {
+    "do_remote_decode": False,
+    "do_remote_prefill": False,
+    "remote_block_ids": None,
+    "remote_engine_id": "",
+    "remote_host": "",
+    "remote_port": 0,
+}
 Object = dict[str, Any]
 
 
@@ -91,14 +99,15 @@ class Simulator:
         if body.get("stream"):
             chunks = _chunks(head, kind, words, reason, usage, body)
             return StreamingResponse(chunks, media_type="text/event-stream")
-        text = " ".join(words)
+        text = "".join(words).rstrip()
         chat = {"message": {"role": "assistant", "content": text}}
         choice: Object = {"index": 0, "finish_reason": reason}
         choice |= chat if prefix == "chatcmpl" else {"text": text}
-        return JSONResponse({**head, "object": kind, "usage": usage, "choices": [choice]})
+        whole = {**head, "usage": usage, "object": kind, **_TRANSFER, "choices": [choice]}
+        return JSONResponse(whole)
 
     def _answer(self, prompt: list[str], body: Object) -> tuple[list[str], str]:
-        words = prompt if self._mode == "echo" else random.choice(_SENTENCES).split()
+        words = prompt if self._mode == "echo" else _TOKEN.findall(_ANSWER)
         most = body.get("max_completion_tokens") or body.get("max_tokens")
         if most and len(words) > most:
             return words[:most], "length"
@@ -106,10 +115,11 @@ class Simulator:
 
 
 def _prompt(body: Object) -> list[str]:
+    """The tokens of the prompt, each with the space after it."""
     if "prompt" in body:
-        return str(body["prompt"]).split()
-    messages = body.get("messages") or []
-    return [w for m in messages for w in f"{m.get('role', '')}: {m.get('content', '')}".split()]
+        return _TOKEN.findall(str(body["prompt"]))
+    contents = [str(m.get("content", "")) for m in body.get("messages") or []]
+    return [token for content in contents for token in _TOKEN.findall(content)]
 
 
 async def _chunks(
@@ -122,7 +132,7 @@ async def _chunks(
 
     yield event([{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}])
     for word in words:
-        yield event([{"index": 0, "delta": {"content": f"{word} "}, "finish_reason": None}])
+        yield event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
     yield event([{"index": 0, "delta": {}, "finish_reason": reason}])
     if (body.get("stream_options") or {}).get("include_usage"):
         yield event([], usage=usage)

@@ -1,8 +1,9 @@
 """maas-api: mints tokens, maps groups to tiers, lists models.
 
-Stands for ghcr.io/nerdalert/maas-api (the `external-models` fork). Upstream:
-opendatahub-io/models-as-a-service `maas-api/internal/{token,tier,models,handlers}` of
-February 2026, with the ConfigMap of external models of the fork. It trusts
+Stands for quay.io/opendatahub/maas-api, and for ghcr.io/nerdalert/maas-api (the fork
+`external-models`). Upstream: opendatahub-io/models-as-a-service
+`maas-api/internal/{token,tier,models,handlers}` of February 2026; the fork lists the models of
+a ConfigMap too, and does without it when it is missing or cannot be read. It trusts
 `X-MaaS-Username` and `X-MaaS-Group`, which the AuthPolicy on its route sets.
 Left out: API keys and their database, usage metrics.
 """
@@ -46,6 +47,7 @@ class Settings:
     namespace: str
     gateway: str
     gateway_namespace: str
+    external_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,20 +227,27 @@ class MaasApi:
         }
 
     async def _external(self) -> list[Object]:
+        """The registry's models in its order; none without a registry that can be read."""
+        if not self._settings.external_models:
+            return []
         found = await self._kube.get(
             "v1/configmaps", self._settings.namespace, "external-model-registry"
         )
-        models = yaml.safe_load((found or {}).get("data", {}).get("models", "[]")) or []
-        return [
-            {
-                "id": model["id"],
-                "created": int(time.time()),
-                "object": "model",
-                "owned_by": model.get("provider", ""),
-                "ready": True,
-            }
-            for model in models
-        ]
+        try:
+            models = yaml.safe_load(((found or {}).get("data") or {}).get("models", "")) or []
+            return [
+                {
+                    "id": model.get("id", ""),
+                    "created": int(time.time()),
+                    "object": "model",
+                    "owned_by": model.get("provider", ""),
+                    "ready": True,
+                }
+                for model in models
+            ]
+        except (yaml.YAMLError, AttributeError, TypeError) as error:
+            print(f"Failed to parse external model registry: {error}", flush=True)
+            return []
 
 
 def _caller(request: Request) -> Caller:
@@ -291,11 +300,13 @@ def main(argv: list[str]) -> None:
     """Flags and variables of the real one: `--port`, GATEWAY_NAME, GATEWAY_NAMESPACE."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--external-models", action="store_true", help="the patched build")
     flags = parser.parse_args(argv)
     env = os.environ
     settings = Settings(
         env["POD_NAMESPACE"],
         env.get("GATEWAY_NAME", "maas-default-gateway"),
         env.get("GATEWAY_NAMESPACE", "openshift-ingress"),
+        flags.external_models,
     )
     asyncio.run(_serve(settings, flags.port))

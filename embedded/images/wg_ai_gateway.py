@@ -3,7 +3,10 @@
 Stands for ghcr.io/nerdalert/wg-ai-gateway. Upstream: kubernetes-sigs/wg-ai-gateway
 `pkg/controllers`, `pkg/deployer/envoy` (what it creates for a Gateway),
 `pkg/translator/envoy` (names, filters, clusters), with the prefix rewrite of its
-pull request 38: a replacement of `/` makes no `//`.
+pull request 38: a replacement of `/` makes no `//`. As upstream, timeouts of HTTPRoutes are not
+translated, so that Envoy's own 15 s hold, an FQDN backend gets its own name as Host, and
+XBackendDestinations get no status. It differs in one thing: an edited XBackendDestination is in
+effect at once, where upstream waits for the next event of a Gateway or route.
 Left out: HTTPS listeners, `Service` destinations of other namespaces, Mutual TLS, MCP.
 """
 
@@ -32,6 +35,7 @@ from embedded.xds import Snapshot
 BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
 BACKENDS = f"{BACKEND_GROUP}/v0alpha0/xbackenddestinations"
 XDS_PORT = 15001
+CONNECT_TIMEOUT, STREAM_IDLE_TIMEOUT = "5s", "15s"
 Object = dict[str, Any]
 
 
@@ -54,7 +58,8 @@ class Destinations:
                 problems.append(cluster)
             else:
                 self._clusters[cluster["name"]] = cluster
-                found.append(Backend(cluster["name"], ref.get("weight", 1)))
+                host = self._host(ref, namespace)
+                found.append(Backend(cluster["name"], ref.get("weight", 1), host))
         return found, problems
 
     def _cluster(self, ref: Object, namespace: str) -> Object | Problem:
@@ -70,6 +75,12 @@ class Destinations:
             host = f"{name}.{namespace}.svc.cluster.local"
             return envoy.dns_cluster(f"{namespace}-{name}-{ref['port']}", host, ref["port"])
         return "InvalidKind", f"unsupported backend reference {group}/{kind}"
+
+    def _host(self, ref: Object, namespace: str) -> str:
+        """The host name of an FQDN backend, "" for others."""
+        backend = self._cache.get(BACKENDS, namespace, ref["name"]) if ref.get("group") else None
+        destination = backend["spec"]["destination"] if backend else {}
+        return str((destination.get("fqdn") or {}).get("hostname", ""))
 
     def _destination(self, backend: Object, ref: Object, namespace: str) -> Object | Problem:
         destination, name = backend["spec"]["destination"], ref["name"]
@@ -87,6 +98,7 @@ class Destinations:
         if port.get("protocol") == "HTTP2":
             more |= envoy.http2()
         number = port["number"]
+        more["connect_timeout"] = CONNECT_TIMEOUT
         return envoy.dns_cluster(f"{namespace}-{name}-{number}", host, number, **more)
 
 
@@ -95,6 +107,7 @@ class Controller(GatewayController):
 
     name = "sigs.k8s.io/wg-ai-gateway-envoy-controller"
     route_name = "{namespace}-{route}-rule{rule}-match{match}"
+    translates_timeouts = False
 
     def __init__(self, kube: Kube, envoy_image: str) -> None:
         super().__init__(kube, envoy_image, [BACKENDS])
@@ -126,7 +139,7 @@ class Controller(GatewayController):
             listeners, configs = [], []
             for li in served:
                 config, port = f"route-{li['port']}", li["port"]
-                chain = envoy.filter_chain(config, [], edge=False)
+                chain = envoy.filter_chain(config, [], edge=False, idle=STREAM_IDLE_TIMEOUT)
                 real = unprivileged(port)
                 listeners.append(envoy.listener(f"listener-{port}", address, real, [chain]))
                 hosts = virtual_hosts(routes[li["name"]])

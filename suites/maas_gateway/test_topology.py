@@ -98,6 +98,24 @@ def accepted(kube: Kube, namespace: str, name: str) -> tuple[str, str]:
     return until(f"a status of route {name}", look, lambda seen: seen != ("", ""), ENFORCED_SECONDS)
 
 
+@pytest.fixture
+def closed_gateway(kube: Kube) -> Iterator[str]:
+    """A namespace with a gateway `closed`, whose listener takes routes of that namespace alone."""
+    name = f"conformance-{uuid.uuid4().hex[:8]}"
+    listener = {"name": "http", "port": 80, "protocol": "HTTP",
+                "allowedRoutes": {"namespaces": {"from": "Same"}}}  # fmt: skip
+    gateway = {
+        "apiVersion": GATEWAY_API,
+        "kind": "Gateway",
+        "metadata": {"name": "closed", "namespace": name},
+        "spec": {"gatewayClassName": "openshift-default", "listeners": [listener]},
+    }
+    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    kube.apply(gateway)
+    yield name
+    kube.delete("v1", "Namespace", "", name)
+
+
 @requirement("MG-5")
 def test_route_of_any_namespace_attaches(kube: Kube, namespace: str) -> None:
     """A namespace that nobody has told the gateway of."""
@@ -106,9 +124,9 @@ def test_route_of_any_namespace_attaches(kube: Kube, namespace: str) -> None:
 
 
 @requirement("MG-6")
-def test_listener_refuses_a_route(kube: Kube, namespace: str) -> None:
-    """poc-gateway's listener is for its own namespace."""
-    kube.apply(route("guest", namespace, {"name": "poc-gateway", "namespace": "default"}))
+def test_listener_refuses_a_route(kube: Kube, namespace: str, closed_gateway: str) -> None:
+    """A gateway whose listener is for its own namespace."""
+    kube.apply(route("guest", namespace, {"name": "closed", "namespace": closed_gateway}))
     assert accepted(kube, namespace, "guest") == ("False", "NotAllowedByListeners")
 
 

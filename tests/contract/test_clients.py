@@ -179,6 +179,7 @@ def test_changed_route_reaches_open_connections(cluster: Cluster, stack: Stack) 
     ["maas/base", "maas/overlays/embedded", "mixed-providers/base",
      "mixed-providers/overlays/recording", "maas-gateway/overlays/recording",
      "dual-gateway/base", "dual-gateway/overlays/document", "dual-gateway/overlays/poc",
+     "external-models/overlays/quickstart", "external-models/overlays/recording",
      "conformance", "platform/embedded"],
 )  # fmt: skip
 def test_manifests_render_as_kustomize_does(cluster: Cluster, folder: str) -> None:

@@ -1,7 +1,5 @@
 """Defects of the dual gateway, and what would mend what its document says is missing."""
 
-from dataclasses import replace
-
 from tests.mutants.mutant import Mutant, ids
 
 
@@ -16,7 +14,7 @@ BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
 # What tells Model-A from Model-B by the prompt.
 BY_PROMPT = dg(6, 9, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
 NO_TOKEN_LIMIT = dg(9, 37, 39, 44)
-_MUTANTS = [
+MUTANTS = [
     # who is served by whom
     Mutant("maas-api-prefix-kept", dg(1, 10), dg(32)),
     Mutant("access-review-ignored", dg(2, 33), dg(35)),
@@ -51,8 +49,8 @@ _MUTANTS = [
     Mutant("vsr-policy-missing", dg(27), BY_ROUTE),
     Mutant("unknown-config-lets-in", dg(33)),
     # limits
-    Mutant("free-requests-six", dg(7)),
-    Mutant("free-tokens-120", dg(8), NO_TOKEN_LIMIT, {"DG-40": "not_extracted"}),
+    Mutant("vsr-free-requests-six", dg(7)),
+    Mutant("vsr-free-tokens-120", dg(8), NO_TOKEN_LIMIT, {"DG-40": "not_extracted"}),
     Mutant("streams-not-counted", dg(8)),
     Mutant("counters-per-gateway", dg(9), dg(44)),
     Mutant(
@@ -80,9 +78,6 @@ _MUTANTS = [
         dg(4, 5, 9, 32, 35, 38, 44),
         {"DG-43": "model_only"},
     ),
-]
-MUTANTS = [
-    *(replace(one, overlay="dual-gateway/overlays/document") for one in _MUTANTS),
     Mutant(
         "grants-always-asked",
         dg(),

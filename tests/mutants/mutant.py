@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-PROFILES = {"MP": "mixed_providers", "MG": "maas_gateway", "DG": "dual_gateway"}
+PROFILES = {
+    "MP": "mixed_providers",
+    "MG": "maas_gateway",
+    "DG": "dual_gateway",
+    "EM": "external_models",
+}
 
 
 def ids(prefix: str, *numbers: int) -> frozenset[str]:
@@ -12,21 +17,44 @@ def ids(prefix: str, *numbers: int) -> frozenset[str]:
     return frozenset(f"{prefix}-{number}" for number in numbers)
 
 
+# What is deployed with a fault, by profile, below manifests/.
+OVERLAYS = {
+    "mixed_providers": "mixed-providers/overlays/recording",
+    "maas_gateway": "maas-gateway/overlays/with-demo",
+    "dual_gateway": "dual-gateway/overlays/document",
+    "external_models": "external-models/overlays/recording",
+}
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A defect by its name (of a folder in manifests/ or of a fault), what must go red, and what
     may go red with it; `outcomes` are decisions of disputed requirements and gaps that it
-    changes, `overlay` what is deployed with a fault (below manifests/)."""
+    changes; `windows` and `disposables` say that it takes tests which wait, or which have a
+    cluster of their own, to catch it; `overlay` is what is deployed with a fault, if not the
+    profile's own."""
 
     name: str
     caught: frozenset[str]
     implied: frozenset[str] = frozenset()
     outcomes: dict[str, str] = field(default_factory=dict)
     windows: bool = False
-    overlay: str = "conformance"
+    disposables: bool = False
+    overlay: str = ""
 
     @property
     def profile(self) -> str:
         """The suite that has to catch it."""
         first = min(self.caught | self.outcomes.keys())
         return PROFILES[first[:2]]
+
+    @property
+    def deployed(self) -> str:
+        """The kustomization of a fault."""
+        return self.overlay or OVERLAYS[self.profile]
+
+    @property
+    def selection(self) -> str:
+        """pytest's `-m`: without the long tests that cannot tell."""
+        left_out = {"window": self.windows, "disposable": self.disposables}
+        return " and ".join(f"not {name}" for name, wanted in left_out.items() if not wanted)

@@ -7,8 +7,9 @@ it received:
 
     GET /_recorder/requests?id=ID  →  {"requests": [{"method", "path", "headers", "body", "tls"}]}
 
-A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, or that it
-is an error: `{"recorder": {"status": 500}}`.
+A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, that it is an
+error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
+(seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`.
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text.
@@ -123,6 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         wish = body.get("recorder") or {}
         if "status" in wish:
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
+        time.sleep(wish.get("hang", 0))
         usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
         if body.get("stream"):
             return self._stream(body, usage)
@@ -176,10 +178,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in [*map(json.dumps, events), "[DONE]"]:
+        whole = [*map(json.dumps, events), "[DONE]"]
+        sent = whole[: (body.get("recorder") or {}).get("events")]
+        for event in sent:
             data = f"data: {event}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-        self.wfile.write(b"0\r\n\r\n")
+        if sent == whole:
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = sent != whole
 
     def _error(self, status: int, code: str, message: str) -> None:
         self._json(status, {"error": {"message": message, "code": code}})

@@ -23,4 +23,9 @@ def fault(name: str, image: str) -> Callable[[Callable[[Any], None]], Callable[[
     return register
 
 
-from tests.mutants.faults import dual_gateway, maas_gateway, mixed_providers  # noqa: E402, F401
+from tests.mutants.faults import (  # noqa: E402, F401
+    dual_gateway,
+    external_models,
+    maas_gateway,
+    mixed_providers,
+)

@@ -1,0 +1,82 @@
+"""The quickstart's backend, and others that a test puts beside it."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from fixtures.kube import Kube
+from fixtures.stack import Provider
+
+Object = dict[str, Any]
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
+BACKEND_API = f"{BACKEND_GROUP}/v0alpha0"
+NAMESPACE, SIMULATOR_NAMESPACE = "default", "external-models"
+SIMULATOR_HOST = "model-simulator.external-models.svc.cluster.local"
+SIMULATOR = Provider(
+    name="simulator",
+    model="gpt-4-external",
+    path="/external",
+    egress_path="",
+    namespace=SIMULATOR_NAMESPACE,
+    service="model-simulator:8000",
+)
+
+
+@dataclass
+class Backends:
+    """Makes XBackendDestinations with a route each, and removes them at the end."""
+
+    kube: Kube
+    _made: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def destination(self, hostname: str, port: int = 8000, **more: Any) -> str:
+        """An XBackendDestination of type Fqdn; its name."""
+        name = f"backend-{uuid.uuid4().hex[:8]}"
+        self.point(name, hostname, port, **more)
+        return name
+
+    def point(self, name: str, hostname: str, port: int = 8000, **more: Any) -> None:
+        """Let an XBackendDestination have this hostname."""
+        ports = [{"number": port, "protocol": "HTTP", **more}]
+        destination = {"type": "Fqdn", "fqdn": {"hostname": hostname}, "ports": ports}
+        self._apply(BACKEND_API, "XBackendDestination", name, {"destination": destination})
+
+    def route(self, backend: str, port: int = 8000) -> str:
+        """An egress route to it; its path at the MaaS gateway, on the deployed bridge."""
+        name = f"route-{uuid.uuid4().hex[:8]}"
+        path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+        rule = {
+            "matches": [{"path": {"type": "PathPrefix", "value": f"/{name}/"}}],
+            "filters": [{"type": "URLRewrite", "urlRewrite": {"path": path}}],
+            "backendRefs": [
+                {"group": BACKEND_GROUP, "kind": "Backend", "name": backend, "port": port}
+            ],
+        }
+        spec = {"parentRefs": [{"name": "poc-gateway"}], "rules": [rule]}
+        self._apply(GATEWAY_API, "HTTPRoute", name, spec)
+        return f"/external/{name}"
+
+    def close(self) -> None:
+        """Remove everything, the latest first."""
+        for api_version, kind, name in reversed(self._made):
+            self.kube.delete(api_version, kind, NAMESPACE, name)
+
+    def _apply(self, api_version: str, kind: str, name: str, spec: Object) -> None:
+        metadata = {"name": name, "namespace": NAMESPACE}
+        self._made.append((api_version, kind, name))
+        self.kube.apply(
+            {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+        )
+
+
+def conditions(holder: Object) -> dict[str, str]:
+    """type → status."""
+    return {c["type"]: c["status"] for c in holder.get("conditions", [])}
+
+
+def existing(kube: Kube, *identity: str) -> Object:
+    """An object that must be there."""
+    found = kube.get(*identity)
+    assert found is not None, f"there is no {' '.join(identity[1:])}"
+    return found

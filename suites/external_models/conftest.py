@@ -1,0 +1,71 @@
+"""The quickstart's gateways and simulator, users, a local model, and backends to play with."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.grants import granted
+from fixtures.kube import Kube
+from fixtures.local_models import local_model
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
+from manifests import FOLDER
+from suites.external_models.backends import SIMULATOR, SIMULATOR_NAMESPACE, Backends
+
+QUICKSTART = FOLDER / "external-models" / "overlays" / "recording"
+
+
+@pytest.fixture(scope="session")
+def stack(kube: Kube, access: Access) -> Iterator[Stack]:
+    """The MaaS gateway, the bridge and the egress gateway with the simulator behind it."""
+    made = Stack(kube, access, [SIMULATOR])
+    made.wait_in_effect()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alice(stack: Stack) -> Identity:
+    """A premium user, whom no limit touches."""
+    return stack.account_token(f"{TIER_PREFIX}premium")
+
+
+@pytest.fixture
+def free_user(stack: Stack) -> Identity:
+    """A free user whom nobody has seen before."""
+    return stack.account_token(f"{TIER_PREFIX}free")
+
+
+@pytest.fixture(scope="session")
+def local(kube: Kube) -> Iterator[Provider]:
+    """A local model on the MaaS gateway that nobody may use yet."""
+    with local_model(kube, SIMULATOR_NAMESPACE) as made:
+        yield made
+
+
+@pytest.fixture
+def member(kube: Kube, local: Provider, alice: Identity) -> Iterator[Identity]:
+    """Alice, with the right to the local model."""
+    with granted(kube, alice, SIMULATOR_NAMESPACE, [local.name]):
+        yield alice
+
+
+@pytest.fixture
+def backends(kube: Kube) -> Iterator[Backends]:
+    """Backends of one test."""
+    made = Backends(kube)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def quickstart(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
+    """The quickstart alone in a cluster of its own, which the test may ruin."""
+    access = disposable(QUICKSTART)
+    made = Stack(Kube(access.kubeconfig), access, [SIMULATOR])
+    made.wait_in_effect()
+    yield made
+    made.close()

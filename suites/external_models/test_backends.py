@@ -1,0 +1,143 @@
+"""The backend is whatever its XBackendDestination says: other hosts, and bad ones."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from fixtures.evidence import CLIENT, Exchange
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import CHAT, Identity, Provider, Stack
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until
+from suites.external_models.backends import (
+    SIMULATOR,
+    SIMULATOR_HOST,
+    SIMULATOR_NAMESPACE,
+    Backends,
+    existing,
+)
+
+TIMEOUT_SECONDS = 15  # Envoy's own: the controller translates none
+
+
+@pytest.fixture
+def other_provider(kube: Kube) -> Iterator[Provider]:
+    """A second provider: a copy of the simulator under a name of its own."""
+    name = f"elsewhere-{uuid.uuid4().hex[:8]}"
+    found = existing(kube, "apps/v1", "Deployment", SIMULATOR_NAMESPACE, "model-simulator")
+    metadata, labels = {"name": name, "namespace": SIMULATOR_NAMESPACE}, {"app": name}
+    spec = found["spec"]
+    spec["selector"] = {"matchLabels": labels}
+    spec["template"]["metadata"] = {"labels": labels}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+    ports = {"selector": labels, "ports": [{"port": 8000}]}
+    kube.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": ports})
+    try:
+        kube.wait_done([kube.apply(deployment)])
+        yield replace(SIMULATOR, name=name, service=f"{name}:8000")
+    finally:
+        kube.delete("apps/v1", "Deployment", SIMULATOR_NAMESPACE, name)
+        kube.delete("v1", "Service", SIMULATOR_NAMESPACE, name)
+
+
+def until_status(stack: Stack, user: Identity, path: str, status: int) -> Exchange:
+    """Ask until this is the answer, several times in a row."""
+    return until(
+        f"{status} at {path}",
+        lambda: stack.send("GET", f"{path}/v1/models", user),
+        lambda seen: seen.status == status,
+        ENFORCED_SECONDS,
+        in_a_row=IN_A_ROW,
+    )
+
+
+@requirement("EM-18")
+def test_backend_is_replaced(
+    stack: Stack, alice: Identity, backends: Backends, other_provider: Provider
+) -> None:
+    """One host name edited in one object; nothing else is touched."""
+    name = backends.destination(SIMULATOR_HOST)
+    path = backends.route(name)
+    until_status(stack, alice, path, 200).expect_backend_received(SIMULATOR.name)
+    host = f"{other_provider.name}.{SIMULATOR_NAMESPACE}.svc.cluster.local"
+    backends.point(name, host)
+
+    def served() -> tuple[int, list[str]]:
+        exchange = stack.send("GET", f"{path}/v1/models", alice)
+        elsewhere = stack.records_of(other_provider, exchange.id)
+        return len(exchange.records), [record.headers["host"] for record in elsewhere]
+
+    until("the other provider alone to be asked, by its name", served,
+          lambda seen: seen == (0, [host]), ENFORCED_SECONDS, in_a_row=IN_A_ROW)  # fmt: skip
+
+
+@requirement("EM-19")
+def test_name_that_does_not_resolve(stack: Stack, alice: Identity, backends: Backends) -> None:
+    """Unavailable, and well again once the name is a good one."""
+    name = backends.destination("no-such-host.invalid")
+    path = backends.route(name)
+    exchange = until_status(stack, alice, path, 503).expect_no_backend()
+    text = exchange.response.text
+    exchange.expect(CLIENT, text == "no healthy upstream", "no healthy upstream", text)
+    backends.point(name, SIMULATOR_HOST)
+    until_status(stack, alice, path, 200)
+
+
+@requirement("EM-20")
+def test_port_that_refuses(stack: Stack, alice: Identity, backends: Backends) -> None:
+    """The name is good, but nobody listens there."""
+    path = backends.route(backends.destination(SIMULATOR_HOST, 8999), 8999)
+    exchange = until_status(stack, alice, path, 503).expect_no_backend()
+    text = exchange.response.text
+    expected = "upstream connect error or disconnect/reset before headers"
+    exchange.expect(CLIENT, text.startswith(expected), expected, text)
+
+
+@requirement("EM-21")
+@pytest.mark.window
+def test_backend_that_does_not_answer(stack: Stack, alice: Identity) -> None:
+    """504 after Envoy's fifteen seconds, not before and not much later."""
+    began = time.monotonic()
+    exchange = stack.chat(SIMULATOR, alice, recorder={"hang": 2 * TIMEOUT_SECONDS})
+    seconds = time.monotonic() - began
+    exchange.expect_status(504).expect_backend_received(SIMULATOR.name)
+    right = TIMEOUT_SECONDS <= seconds < TIMEOUT_SECONDS + 5
+    exchange.expect(CLIENT, right, f"after {TIMEOUT_SECONDS} s", f"after {seconds:.1f} s")
+
+
+@requirement("EM-22")
+def test_stream_that_breaks_off(stack: Stack, alice: Identity) -> None:
+    """Two events, then the backend is gone: no [DONE], and no tidy end either."""
+    body = {"model": SIMULATOR.model, "messages": [], "stream": True, "recorder": {"events": 2}}
+    headers = {"authorization": f"Bearer {alice.token.reveal()}"}
+    received: list[bytes] = []
+    with stack.https.stream("POST", f"/external{CHAT}", json=body, headers=headers) as response:
+        assert response.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            received.extend(response.iter_raw())
+    text = b"".join(received)
+    assert (text.count(b"data: "), b"[DONE]" in text) == (2, False)
+
+
+@requirement("EM-28")
+def test_tls_origination(
+    stack: Stack, alice: Identity, local: Provider, backends: Backends, decide: Decision
+) -> None:
+    """A backend that speaks TLS alone, asked in plain and with tls.mode Simple."""
+    host = f"{local.name}-kserve-workload-svc.{local.namespace}.svc.cluster.local"
+    plain = backends.route(backends.destination(host))
+    secure = backends.route(backends.destination(host, tls={"mode": "Simple"}))
+    until_status(stack, alice, plain, 503)
+    seen = until(
+        "the route to be programmed",
+        lambda: stack.send("GET", f"{secure}/v1/models", alice).status,
+        lambda status: status != 404,
+        ENFORCED_SECONDS,
+        in_a_row=IN_A_ROW,
+    )
+    decide({200: CLOSED, 503: PRESENT}.get(seen, str(seen)))

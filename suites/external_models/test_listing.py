@@ -1,0 +1,47 @@
+"""GET /v1/models at the MaaS gateway: local and external models in one listing."""
+
+import pytest
+import yaml
+
+from fixtures.evidence import CLIENT
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Provider, Stack
+from suites.external_models.backends import existing
+
+EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}
+
+
+@requirement("EM-10")
+@pytest.mark.parametrize("model", EXTERNAL)
+def test_external_entry(stack: Stack, alice: Identity, model: str) -> None:
+    """The example's fields and values, and no url."""
+    body = stack.send("GET", "/v1/models", alice).expect_status(200).json
+    assert body["object"] == "list"
+    (entry,) = [entry for entry in body["data"] if entry["id"] == model]
+    assert isinstance(entry.pop("created"), int)
+    owner = EXTERNAL[model]
+    assert entry == {"id": model, "object": "model", "owned_by": owner, "ready": True}
+
+
+@requirement("EM-10")
+def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
+    """With the url of its own path at the MaaS gateway."""
+    body = stack.send("GET", "/v1/models", member).expect_status(200).json
+    (entry,) = [entry for entry in body["data"] if entry["id"] == local.model]
+    assert isinstance(entry.pop("created"), int)
+    assert entry.pop("url").endswith(local.path)
+    assert entry == {"id": local.model, "object": "model", "owned_by": "vllm", "ready": True}
+
+
+@requirement("EM-11")
+def test_order(kube: Kube, stack: Stack, local: Provider, member: Identity) -> None:
+    """Whatever has a url comes first; the rest is the registry, line by line."""
+    registry = existing(kube, "v1", "ConfigMap", "opendatahub", "external-model-registry")
+    wanted = [(m["id"], m["provider"]) for m in yaml.safe_load(registry["data"]["models"])]
+    exchange = stack.send("GET", "/v1/models", member).expect_status(200)
+    data = exchange.json["data"]
+    locals_ = [entry["id"] for entry in data if "url" in entry]
+    assert local.model in locals_
+    found = [(entry["id"], entry["owned_by"]) for entry in data[len(locals_) :]]
+    exchange.expect(CLIENT, found == wanted, f"local models, then {wanted}", f"{data}")

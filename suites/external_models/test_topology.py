@@ -1,0 +1,133 @@
+"""Steps 1 to 3: what the quickstart's manifests become."""
+
+import pytest
+
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.waiting import ENFORCED_SECONDS, until
+from suites.external_models.backends import (
+    BACKEND_API,
+    BACKEND_GROUP,
+    GATEWAY_API,
+    SIMULATOR_HOST,
+    Backends,
+    conditions,
+    existing,
+)
+
+
+@requirement("EM-1")
+def test_crd_is_served(kube: Kube) -> None:
+    """XBackendDestination, and a list of it."""
+    name = f"xbackenddestinations.{BACKEND_GROUP}"
+    crd = existing(kube, "apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name)
+    assert conditions(crd["status"])["Established"] == "True"
+    assert kube.all(BACKEND_API, "XBackendDestination")
+
+
+@requirement("EM-1")
+def test_controller_is_available(kube: Kube) -> None:
+    """Its Deployment, and its class."""
+    found = existing(kube, "apps/v1", "Deployment", "ai-gateway-system", "ai-gateway-controller")
+    assert conditions(found["status"])["Available"] == "True"
+    found = existing(kube, GATEWAY_API, "GatewayClass", "", "wg-ai-gateway")
+    assert found["spec"]["controllerName"] == "sigs.k8s.io/wg-ai-gateway-envoy-controller"
+    assert conditions(found["status"])["Accepted"] == "True"
+
+
+@requirement("EM-2")
+def test_gateway_has_its_proxy(kube: Kube) -> None:
+    """Programmed, and Deployment and Service are its own."""
+    gateway = existing(kube, GATEWAY_API, "Gateway", "default", "poc-gateway")
+    assert conditions(gateway["status"]) == {"Accepted": "True", "Programmed": "True"}
+    (listener,) = gateway["spec"]["listeners"]
+    assert (listener["port"], listener["protocol"]) == (80, "HTTP")
+    service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")
+    deployment = existing(kube, "apps/v1", "Deployment", "default", "envoy-poc-gateway")
+    for owned in (service, deployment):
+        owners = [ref["uid"] for ref in owned["metadata"].get("ownerReferences", [])]
+        assert owners == [gateway["metadata"]["uid"]]
+    assert service["status"]["loadBalancer"]["ingress"]
+    assert conditions(deployment["status"])["Available"] == "True"
+
+
+@requirement("EM-3")
+def test_simulator_is_ready(kube: Kube) -> None:
+    """`kubectl wait --for=condition=ready pod -l app=model-simulator`."""
+    pods = [
+        pod
+        for pod in kube.all("v1", "Pod", "external-models")
+        if pod["metadata"].get("labels", {}).get("app") == "model-simulator"
+    ]
+    assert [conditions(pod["status"])["Ready"] for pod in pods] == ["True"]
+
+
+@requirement("EM-4")
+def test_backend_is_an_fqdn(kube: Kube) -> None:
+    """And the route to it resolves."""
+    name = "external-model-backend"
+    backend = existing(kube, BACKEND_API, "XBackendDestination", "default", name)
+    destination = backend["spec"]["destination"]
+    assert (destination["type"], destination["fqdn"]["hostname"]) == ("Fqdn", SIMULATOR_HOST)
+    route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-route")
+    references = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
+    assert references == {name}
+    (parent,) = route["status"]["parents"]
+    assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
+
+
+@requirement("EM-5")
+def test_bridge_is_under_a_policy(kube: Kube) -> None:
+    """Route and AuthPolicy, both in force."""
+    route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-bridge")
+    (parent,) = route["status"]["parents"]
+    assert parent["parentRef"]["name"] == "maas-default-gateway"
+    assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
+    policy = existing(kube, "kuadrant.io/v1", "AuthPolicy", "default", "external-bridge-auth")
+    assert policy["spec"]["targetRef"]["name"] == "external-model-bridge"
+    (rule,) = policy["spec"]["rules"]["authentication"].values()
+    assert rule["kubernetesTokenReview"] == {"audiences": [AUDIENCE]}
+    assert conditions(policy["status"]) == {"Accepted": "True", "Enforced": "True"}
+
+
+@requirement("EM-23")
+def test_missing_backend(kube: Kube, stack: Stack, alice: Identity, backends: Backends) -> None:
+    """The route's status names it, and the client gets 500."""
+    path = backends.route("nowhere")
+    name = path.rpartition("/")[2]
+
+    def resolved() -> tuple[str, str]:
+        status = existing(kube, GATEWAY_API, "HTTPRoute", "default", name).get("status", {})
+        found = [c for p in status.get("parents", []) for c in p["conditions"]]
+        return next(((c["status"], c["reason"]) for c in found if c["type"] == "ResolvedRefs"),
+                    ("", ""))  # fmt: skip
+
+    seen = until("a status of the route", resolved, lambda s: s != ("", ""), ENFORCED_SECONDS)
+    assert seen == ("False", "BackendNotFound")
+    exchange = until(
+        "the route to be programmed",
+        lambda: stack.send("POST", path + CHAT, alice, {}),
+        lambda answer: answer.status != 404,
+        ENFORCED_SECONDS,
+    )
+    exchange.expect_status(500).expect_no_backend()
+
+
+@requirement("EM-30")
+@pytest.mark.parametrize("hostname", [SIMULATOR_HOST, "no-such-host.invalid"])
+def test_destination_says_nothing(
+    kube: Kube, stack: Stack, alice: Identity, backends: Backends, decide: Decision, hostname: str
+) -> None:
+    """Its route is programmed, so the controller has seen it."""
+    name = backends.destination(hostname)
+    path = backends.route(name)
+    until(
+        "the route to be programmed",
+        lambda: stack.send("GET", f"{path}/v1/models", alice).status,
+        lambda status: status != 404,
+        ENFORCED_SECONDS,
+    )
+    found = existing(kube, BACKEND_API, "XBackendDestination", "default", name)
+    decide(CLOSED if found.get("status", {}).get("conditions") else PRESENT)

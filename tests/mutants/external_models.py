@@ -1,0 +1,50 @@
+"""Defects of the external-models quickstart, and what would mend what is said to be missing."""
+
+from tests.mutants.mutant import Mutant, ids
+
+
+def em(*numbers: int) -> frozenset[str]:
+    return ids("EM", *numbers)
+
+
+# What wants a 200 over the bridge.
+BRIDGED = em(7, 8, 9, 12, 13, 14, 17, 18, 19, 21, 22, 29, 31)
+MUTANTS = [
+    # topology
+    Mutant("egress-class-not-accepted", em(1)),
+    Mutant("egress-service-not-owned", em(2, 27), disposables=True),
+    Mutant("simulator-without-label", em(3)),
+    Mutant("external-backend-other-host", em(4, 7)),
+    Mutant("bridge-policy-under-other-name", em(5)),
+    Mutant("missing-backend-ignored", em(23)),
+    # flows
+    Mutant("completions-to-nowhere", em(6), em(7, 8, 9)),
+    Mutant("host-not-rewritten", em(7), em(18)),
+    Mutant("bridge-past-egress", em(8), BRIDGED | em(20, 23, 28, 30)),
+    Mutant("bridge-prefix-kept", em(9), BRIDGED | em(20, 23, 28, 30)),
+    Mutant("models-to-nowhere", em(12), em(6, 7, 8, 9)),
+    Mutant("answer-without-usage-sum", em(13)),
+    # listing
+    Mutant("model-readiness-missing", em(10)),
+    Mutant("registry-reversed", em(11)),
+    Mutant("registry-read-once", em(24), em(25, 26), disposables=True),
+    Mutant("registry-breaks-listing", em(25), em(24), disposables=True),
+    Mutant("operator-never-reverts", em(26), disposables=True),
+    # who is let in, and how much
+    Mutant("minted-tokens-refused", em(14)),
+    Mutant("bridge-open", em(5, 15, 16), em(17)),
+    Mutant("audience-not-checked", em(16)),
+    Mutant("bridge-tokens-120", em(17)),
+    Mutant("usage-counted-twice", em(17)),
+    # other backends, and bad ones
+    Mutant("destination-read-once", em(18), em(19)),
+    Mutant("unresolvable-is-an-error", em(19)),
+    Mutant("port-ignored", em(20)),
+    Mutant("no-timeout", em(21), windows=True),
+    Mutant("streams-buffered", em(22)),
+    # gaps and disputes
+    Mutant("tls-not-originated", em(), outcomes={"EM-28": "present"}),
+    Mutant("body-router", em(), em(4, 7, 18, 22), {"EM-29": "closed"}),
+    Mutant("destination-has-status", em(), outcomes={"EM-30": "closed"}),
+    Mutant("key-injected-on-bridge", em(), outcomes={"EM-31": "injected"}),
+]

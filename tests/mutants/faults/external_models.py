@@ -1,0 +1,159 @@
+"""What breaks the external-models quickstart, or mends what its documents say is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.mutants.faults import fault
+
+Object = dict[str, Any]
+
+
+@fault("egress-class-not-accepted", "wg_ai_gateway")
+def _(_: Any) -> None:
+    from embedded.gatewayapi import controller
+
+    right = controller.condition
+
+    def condition(kind: str, holds: bool, reason: str, message: str, obj: Object) -> Object:
+        made = right(kind, holds, reason, message, obj)
+        return {**made, "status": "False"} if obj["kind"] == "GatewayClass" else made
+
+    controller.condition = condition
+
+
+@fault("host-not-rewritten", "wg_ai_gateway")
+def _(module: Any) -> None:
+    module.Destinations._host = lambda self, ref, namespace: ""
+
+
+@fault("destination-read-once", "wg_ai_gateway")
+def _(module: Any) -> None:
+    """An edited XBackendDestination changes nothing."""
+    right = module.Destinations._destination
+    seen: dict[tuple[str, str], Object] = {}
+
+    def destination(self: Any, backend: Object, ref: Object, namespace: str) -> Any:
+        first = seen.setdefault((namespace, ref["name"]), backend)
+        return right(self, first, ref, namespace)
+
+    module.Destinations._destination = destination
+
+
+@fault("unresolvable-is-an-error", "wg_ai_gateway")
+def _(module: Any) -> None:
+    """A host name that does not resolve at once is a missing backend: 500."""
+    from embedded.node.dns import UnknownHost, resolve
+
+    right = module.Destinations._destination
+
+    def destination(self: Any, backend: Object, ref: Object, namespace: str) -> Any:
+        host = (backend["spec"]["destination"].get("fqdn") or {}).get("hostname", "")
+        try:
+            resolve(host, 80)
+        except UnknownHost as error:
+            return "BackendNotFound", str(error)
+        return right(self, backend, ref, namespace)
+
+    module.Destinations._destination = destination
+
+
+@fault("port-ignored", "wg_ai_gateway")
+def _(module: Any) -> None:
+    right = module.envoy.dns_cluster
+    module.envoy.dns_cluster = lambda name, host, port, **more: right(
+        name, host, 8000 if port == 8999 else port, **more
+    )
+
+
+@fault("no-timeout", "wg_ai_gateway")
+def _(module: Any) -> None:
+    module.Controller.translates_timeouts = True
+    module.STREAM_IDLE_TIMEOUT = "300s"
+
+
+@fault("missing-backend-ignored", "wg_ai_gateway")
+def _(module: Any) -> None:
+    right = module.Destinations.resolve
+    module.Destinations.resolve = lambda self, rule, namespace: (
+        right(self, rule, namespace)[0],
+        [],
+    )
+
+
+@fault("tls-not-originated", "wg_ai_gateway")
+def _(module: Any) -> None:
+    module.envoy.upstream_tls = lambda host: {}
+
+
+@fault("destination-has-status", "wg_ai_gateway")
+def _(module: Any) -> None:
+    """Every XBackendDestination is said to be Accepted."""
+    from embedded.gatewayapi.status import condition
+
+    right = module.Controller._reconcile
+
+    async def reconcile(self: Any) -> None:
+        for backend in self._cache.list(module.BACKENDS):
+            accepted = condition("Accepted", True, "Accepted", "seen", backend)
+            await self._kube.set_status(module.BACKENDS, backend, {"conditions": [accepted]})
+        await right(self)
+
+    module.Controller._reconcile = reconcile
+
+
+@fault("streams-buffered", "wasm_shim")
+def _(module: Any) -> None:
+    """A stream is held until its end."""
+    right = module.Exchange.on_response_headers
+
+    async def on_response_headers(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        if self._streamed:
+            answer.mode_override.response_body_mode = module.Mode.BUFFERED
+        return answer
+
+    module.Exchange.on_response_headers = on_response_headers
+
+
+@fault("registry-reversed", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._external
+
+    async def external(self: Any) -> list[Object]:
+        return list(reversed(await right(self)))
+
+    module.MaasApi._external = external
+
+
+@fault("registry-read-once", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._external
+    first: list[list[Object]] = []
+
+    async def external(self: Any) -> list[Object]:
+        found = await right(self)
+        if found and not first:
+            first.append(found)
+        return first[0] if first else found
+
+    module.MaasApi._external = external
+
+
+@fault("registry-breaks-listing", "maas_api")
+def _(module: Any) -> None:
+    """Without a readable registry nothing is listed at all."""
+    right = module.MaasApi._external
+
+    async def external(self: Any) -> list[Object]:
+        found: list[Object] = await right(self)
+        if not found:
+            raise RuntimeError("no registry")
+        return found
+
+    module.MaasApi._external = external
+
+
+@fault("operator-never-reverts", "opendatahub_operator")
+def _(module: Any) -> None:
+    module._is_managed = lambda deployment: False
