@@ -154,7 +154,7 @@ class Operator:
             return "Overridden", f"{kind.name} is overridden by [{listing}]"
         for path in mine:
             found = self._cache.get(AUTH_CONFIGS, self._namespace, path.scope)
-            if kind is AUTH and not is_true(found, "Ready"):
+            if kind is AUTH and not (is_true(found, "Ready") or _stays_enforced(policy)):
                 return "Unknown", f"AuthConfig {path.scope[:12]} is not ready"
             plugin = f"kuadrant-{path.gateway['metadata']['name']}"
             namespace = path.gateway["metadata"]["namespace"]

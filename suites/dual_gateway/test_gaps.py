@@ -1,6 +1,5 @@
 """What the document says is missing, proved from both sides."""
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from fixtures.evidence import BACKEND
 from fixtures.grants import granted
 from fixtures.kube import Kube
+from fixtures.local_models import local_model
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
@@ -63,21 +63,8 @@ def test_no_billing_header(vsr: Vsr, alice: Identity, decide: Decision, choice: 
 @pytest.fixture
 def newcomer(kube: Kube) -> Iterator[Provider]:
     """A model that MaaS serves and that is not in vSR's configuration."""
-    found = kube.get("serving.kserve.io/v1alpha1", "LLMInferenceService", NAMESPACE, "model-a")
-    assert found is not None, "there is no LLMInferenceService model-a"
-    name = f"newcomer-{uuid.uuid4().hex[:8]}"
-    spec = found["spec"]
-    spec["model"]["name"] = name
-    arguments = spec["template"]["containers"][0]["args"]
-    arguments[arguments.index(MODEL_A.model)] = name
-    metadata = {"name": name, "namespace": NAMESPACE}
-    model = {**{k: found[k] for k in ("apiVersion", "kind")}, "metadata": metadata, "spec": spec}
-    try:
-        kube.wait_done([kube.apply(model)])
-        service = f"https:{name}-kserve-workload-svc:8000"
-        yield Provider(name, name, f"/{NAMESPACE}/{name}", "", NAMESPACE, service)
-    finally:
-        kube.delete(model["apiVersion"], "LLMInferenceService", NAMESPACE, name)
+    with local_model(kube, NAMESPACE, plaintext=True) as made:
+        yield made
 
 
 @requirement("DG-38")

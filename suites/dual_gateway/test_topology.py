@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.grants import granted
 from fixtures.kube import Kube
+from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
 from fixtures.verdicts import Decision
@@ -17,18 +18,6 @@ from suites.dual_gateway.vsr import HELLO, NAMESPACE, PORT, ROUTE, SERVICE, Vsr
 
 Object = dict[str, Any]
 MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
-
-
-def existing(kube: Kube, *identity: str) -> Object:
-    """An object that must be there."""
-    found = kube.get(*identity)
-    assert found is not None, f"there is no {' '.join(identity[1:])}"
-    return found
-
-
-def conditions(holder: Object) -> dict[str, str]:
-    """type → status."""
-    return {c["type"]: c["status"] for c in holder.get("conditions", [])}
 
 
 @requirement("DG-26")

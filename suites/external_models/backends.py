@@ -68,15 +68,3 @@ class Backends:
         self.kube.apply(
             {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
         )
-
-
-def conditions(holder: Object) -> dict[str, str]:
-    """type → status."""
-    return {c["type"]: c["status"] for c in holder.get("conditions", [])}
-
-
-def existing(kube: Kube, *identity: str) -> Object:
-    """An object that must be there."""
-    found = kube.get(*identity)
-    assert found is not None, f"there is no {' '.join(identity[1:])}"
-    return found

@@ -10,6 +10,7 @@ import pytest
 
 from fixtures.evidence import CLIENT, Exchange
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
@@ -19,7 +20,6 @@ from suites.external_models.backends import (
     SIMULATOR_HOST,
     SIMULATOR_NAMESPACE,
     Backends,
-    existing,
 )
 
 TIMEOUT_SECONDS = 15  # Envoy's own: the controller translates none

@@ -5,9 +5,9 @@ import yaml
 
 from fixtures.evidence import CLIENT
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
-from suites.external_models.backends import existing
 
 EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}
 

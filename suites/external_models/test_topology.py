@@ -3,6 +3,7 @@
 import pytest
 
 from fixtures.kube import Kube
+from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
@@ -13,8 +14,6 @@ from suites.external_models.backends import (
     GATEWAY_API,
     SIMULATOR_HOST,
     Backends,
-    conditions,
-    existing,
 )
 
 

@@ -7,16 +7,12 @@ from typing import Any
 import pytest
 
 from fixtures.kube import Kube
+from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
 from fixtures.waiting import ENFORCED_SECONDS, until
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
-
-
-def conditions(holder: dict[str, Any]) -> dict[str, str]:
-    """type → status."""
-    return {c["type"]: c["status"] for c in holder.get("conditions", [])}
 
 
 @pytest.fixture
@@ -140,9 +136,14 @@ def test_listener_refuses_a_route(kube: Kube, namespace: str, closed_gateway: st
     ],
 )
 def test_policy_is_enforced(kube: Kube, api_version: str, kind: str, name: str) -> None:
-    """On the MaaS gateway, Accepted and Enforced."""
-    found = kube.get(api_version, kind, "openshift-ingress", name)
-    assert found is not None, f"there is no {kind} {name}"
-    target = found["spec"]["targetRef"]
+    """On the MaaS gateway, Accepted and Enforced; for a moment it may not be, while routes come
+    and go."""
+
+    def look() -> tuple[dict[str, Any], dict[str, str]]:
+        found = existing(kube, api_version, kind, "openshift-ingress", name)
+        return found["spec"]["targetRef"], conditions(found["status"])
+
+    enforced = {"Accepted": "True", "Enforced": "True"}
+    target, _ = until(f"{name} to be enforced", look, lambda seen: seen[1] == enforced,
+                      ENFORCED_SECONDS)  # fmt: skip
     assert (target["kind"], target["name"]) == ("Gateway", "maas-default-gateway")
-    assert conditions(found["status"]) == {"Accepted": "True", "Enforced": "True"}

@@ -1,26 +1,13 @@
 """What the demo's resources become: gateways, routes, backends, policies."""
 
-from typing import Any
-
 import pytest
 
 from fixtures.kube import Kube
+from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
-
-
-def conditions(holder: dict[str, Any]) -> dict[str, str]:
-    """type → status."""
-    return {c["type"]: c["status"] for c in holder.get("conditions", [])}
-
-
-def existing(kube: Kube, *identity: str) -> dict[str, Any]:
-    """An object that must be there."""
-    found = kube.get(*identity)
-    assert found is not None, f"there is no {' '.join(identity[1:])}"
-    return found
 
 
 @requirement("MP-1")

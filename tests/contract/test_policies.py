@@ -93,10 +93,20 @@ def test_reference_grant_permits(cluster: Cluster, namespace: str) -> None:
 
 
 def test_route_of_a_closed_listener(cluster: Cluster, namespace: str) -> None:
-    """poc-gateway's listener takes routes of its own namespace alone."""
-    parent = {"name": "poc-gateway", "namespace": "default"}
-    applied(cluster, route("odd", namespace, parentRefs=[parent]))
-    wait_for(cluster, "httproute/odd", namespace, "Accepted=False/NotAllowedByListeners")
+    """By default a listener takes routes of its Gateway's namespace alone."""
+    parent = {"name": f"closed-{namespace}", "namespace": "default"}
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    gateway = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": parent,
+        "spec": {"gatewayClassName": "openshift-default", "listeners": [listener]},
+    }
+    applied(cluster, gateway, route("odd", namespace, parentRefs=[parent]))
+    try:
+        wait_for(cluster, "httproute/odd", namespace, "Accepted=False/NotAllowedByListeners")
+    finally:
+        cluster.kubectl("delete", "gateway", parent["name"], "-n", "default")
 
 
 def test_missing_backend_destination(cluster: Cluster) -> None:

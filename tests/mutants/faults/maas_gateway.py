@@ -224,7 +224,7 @@ def _(_: Any) -> None:
     attach._allows = allows
 
 
-@fault("any-namespace-attaches", "wg_ai_gateway")
+@fault("any-namespace-attaches", "envoy_gateway")
 def _(_: Any) -> None:
     from embedded.gatewayapi import attach
 
