@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
 
-.PHONY: conformance test bench clean
+.PHONY: conformance test mutants bench clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -14,6 +14,10 @@ test: $(VENV)/.installed $(BIN)/kubectl
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 3 --dist worksteal
+
+# Every defect against the whole suite: red where it should be, and nowhere else.
+mutants: $(VENV)/.installed
+	$(BIN)/pytest tests/mutants --whole -q -n 3 --dist worksteal
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench

@@ -16,6 +16,11 @@ from manifests import FOLDER
 DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much of the suite each mutant is shown."""
+    parser.addoption("--whole", action="store_true", help="mutants: run the whole suite on each")
+
+
 class Cluster:
     """An embedded cluster of a test, and the real clients pointed at it."""
 

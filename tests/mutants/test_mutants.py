@@ -1,5 +1,5 @@
-"""For each named defect the suite must fail: at the requirement that it violates, and at
-nothing that the defect does not touch."""
+"""For each named defect the suite must fail: at the requirement that it violates, and, which
+`make mutants` looks at, at nothing that the defect does not touch."""
 
 from __future__ import annotations
 
@@ -67,9 +67,13 @@ def run_suite(profile: str, arguments: list[str], folder: Path) -> tuple[int, di
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.profile}-{m.name}")
-def test_mutant_is_caught(mutant: Mutant, tmp_path: Path) -> None:
-    """Red where it should be, green everywhere else."""
+def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """Red where it should be, and green everywhere else: among the tests of the requirements in
+    question, or with `--whole` in the whole suite."""
     arguments = [*options(mutant), "-m", mutant.selection]
+    if not pytestconfig.getoption("--whole"):
+        cited = mutant.caught | mutant.outcomes.keys()
+        arguments += [f"--requirement={one}" for one in sorted(cited)]
     code, profile, output = run_suite(mutant.profile, arguments, tmp_path)
     verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}
     red = {one for one, verdict in verdicts.items() if verdict == "nonconformant"}
