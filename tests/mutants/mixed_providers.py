@@ -44,7 +44,7 @@ MUTANTS = [
     # limits
     Mutant("token-limit-off", mp(43, 45), NO_LIMIT),
     Mutant("limit-answer-ignored", mp(19, 43), NO_LIMIT),
-    Mutant("counters-shared", mp(44), NO_BUDGET, {"MP-47": "across_providers"}),
+    Mutant("counters-shared", mp(44), NO_BUDGET),
     Mutant("counters-per-gateway", mp(), mp(20), outcomes={"MP-47": "across_providers"}),
     Mutant("usage-counted-twice", mp(43)),
     Mutant("streams-not-counted", mp(45)),
