@@ -12,7 +12,7 @@ import shutil
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ Object = dict[str, Any]
 DOMAIN = "apps.embedded.test"
 PLATFORM = FOLDER / "platform" / "embedded"
 ADMIN = "kubernetes-admin"
+RESTART_SECONDS = 0.2
 log = logging.getLogger("embedded")
 
 
@@ -71,7 +72,7 @@ async def _run(config: Config, zygote: Zygote) -> None:
         loop.add_reader(sys.stdin.fileno(), lambda: _lifeline(loop, stop))
     network = net.claim(state.folder.parent)
     zygote.attach(stop.set)
-    async with _parts(config, zygote, network, state):
+    async with _parts(config, zygote, network, state, stop):
         await stop.wait()
     shutil.rmtree(state.folder, ignore_errors=True)
 
@@ -84,7 +85,7 @@ def _lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _parts(
-    config: Config, zygote: Zygote, network: net.Network, state: State
+    config: Config, zygote: Zygote, network: net.Network, state: State, stop: asyncio.Event
 ) -> AsyncIterator[None]:
     authority = Authority()
     certificate = authority.certificate.decode()
@@ -106,44 +107,58 @@ async def _parts(
     forwarder, dns = Forwarder(api), DnsServer(api)
     await dns.listen(network.dns)
     deployments = Deployments(api)
-    tasks = [
-        asyncio.create_task(part)
-        for part in (
-            server.serve(sockets=[network.api_socket]),
-            Namespaces(api, certificate).run(),
-            deployments.run_deployments(),
-            deployments.run_replica_sets(),
-            Endpoints(api).run(),
-            GarbageCollector(api).run(),
-            forwarder.run(),
-            kubelet.run(),
-        )
-    ]
+    serving = asyncio.create_task(server.serve(sockets=[network.api_socket]))
+    parts = {
+        "namespaces": Namespaces(api, certificate).run,
+        "deployments": deployments.run_deployments,
+        "replicasets": deployments.run_replica_sets,
+        "endpoints": Endpoints(api).run,
+        "garbage collection": GarbageCollector(api).run,
+        "services": forwarder.run,
+        "node": kubelet.run,
+    }
+    tasks = [asyncio.create_task(keep_running(name, part)) for name, part in parts.items()]
     _deploy_platform(api, authority, certificate)
     if config.kustomization:
         apply_all(api, render(Path(config.kustomization)), certificate, "kustomization")
     address = f"https://{network.api}:{net.API_PORT}"
     _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
     state.write_info(Info(os.getpid(), address, f"{network.dns}:{net.DNS_PORT}", DOMAIN))
-    failure = asyncio.ensure_future(_first_failure(tasks))
+    serving.add_done_callback(lambda _: stop.set())
     try:
         yield
     finally:
-        failure.cancel()
+        if serving.done():
+            log.critical("the API server ended, and so the cluster", exc_info=_problem(serving))
+            keep_log(state)
         await app.close()
+        for task in tasks:  # the node first of all: what is stopped must not start again
+            task.cancel()
         await kubelet.close()
         forwarder.close()
         server.should_exit = True
-        for task in tasks[1:]:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(serving, *tasks, return_exceptions=True)
 
 
-async def _first_failure(tasks: list[asyncio.Task[Any]]) -> None:
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        log.error("a part of the cluster ended, so the cluster ends", exc_info=task.exception())
-    os.kill(os.getpid(), signal.SIGTERM)
+async def keep_running(name: str, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a part for ever: what it raises is logged, and it starts anew, as controllers do."""
+    while True:
+        try:
+            await part()
+            log.error("%s ended; it starts again", name)
+        except Exception:
+            log.exception("%s failed; it starts again", name)
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+def _problem(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+def keep_log(state: State) -> None:
+    """Put the cluster's log where it outlives the cluster's folder."""
+    with contextlib.suppress(OSError):
+        shutil.copyfile(state.log, state.lost_log)
 
 
 def _server(

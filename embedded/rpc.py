@@ -47,6 +47,17 @@ def add_unary(server_: grpc.aio.Server, service: str, methods: dict[str, tuple[A
     server_.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
 
 
+def add_stream(server_: grpc.aio.Server, service: str, name: str, function: Any, of: Any) -> None:
+    """Serve one method that streams both ways: (iterator of `of`, context) → iterator."""
+    handler = grpc.stream_stream_rpc_method_handler(
+        function,
+        request_deserializer=of.FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )
+    handlers = grpc.method_handlers_generic_handler(service, {name: handler})
+    server_.add_generic_rpc_handlers([handlers])
+
+
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a stand-in until it is told to end."""
     with contextlib.suppress(KeyboardInterrupt):

@@ -60,6 +60,11 @@ class State:
         return self.folder / "cluster.log"
 
     @property
+    def lost_log(self) -> Path:
+        """The log of a cluster that ended by itself, beside the clusters' folders."""
+        return home() / f"{self.name}.lost.log"
+
+    @property
     def info_file(self) -> Path:
         return self.folder / "cluster.json"
 

@@ -21,6 +21,8 @@ import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
+from embedded import rpc
+
 for _module in (
     "envoy.config.cluster.v3.cluster_pb2",
     "envoy.config.listener.v3.listener_pb2",
@@ -99,14 +101,9 @@ class AdsServer:
         return current, node.refused
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        handler = grpc.stream_stream_rpc_method_handler(
-            self._stream,
-            request_deserializer=discovery_pb2.DiscoveryRequest.FromString,
-            response_serializer=discovery_pb2.DiscoveryResponse.SerializeToString,
-        )
         service = "envoy.service.discovery.v3.AggregatedDiscoveryService"
-        handlers = {"StreamAggregatedResources": handler}
-        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+        name = "StreamAggregatedResources"
+        rpc.add_stream(server, service, name, self._stream, discovery_pb2.DiscoveryRequest)
 
     async def _stream(self, requests: AsyncIterator[Any], _: Any) -> AsyncIterator[Any]:
         stream = _Stream(self._nodes, self._on_ack)

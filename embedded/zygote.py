@@ -35,6 +35,7 @@ from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 1 << 20
+_SEND_AGAIN_SECONDS = 0.005
 # What most stand-ins import; loading it before the fork is what makes them cheap.
 PRELOAD = (
     "embedded.images.authorino",
@@ -74,6 +75,11 @@ class Running:
     exit_code: asyncio.Future[int] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
+
+    def ended(self, code: int) -> None:
+        """The process is gone; whoever waits for its exit code hears of it."""
+        if not self.exit_code.done():
+            self.exit_code.set_result(code)
 
     def signal(self, number: int) -> None:
         """Send a signal to the process and all its children."""
@@ -117,7 +123,10 @@ class Zygote:
         asyncio.get_running_loop().add_reader(self._sock, self._heard)
 
     async def start(self, process: Process) -> Running:
-        """Start a process; raises OSError if the zygote is gone."""
+        """Start a process; raises OSError if the zygote is gone.
+
+        Whoever is cancelled here leaves no process behind: what starts after all is killed.
+        """
         self._next += 1
         message = {
             "id": self._next,
@@ -129,8 +138,23 @@ class Zygote:
         }
         answer: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         self._waiting[self._next] = answer
-        self._sock.send(json.dumps(message).encode())
-        return await answer
+        await self._send(json.dumps(message).encode())
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled():
+                answer.result().signal(signal.SIGKILL)
+            raise
+
+    async def _send(self, raw: bytes) -> None:
+        """Send one message, once the socket has room for it."""
+        while True:
+            try:
+                self._sock.send(raw)
+            except BlockingIOError:
+                await asyncio.sleep(_SEND_AGAIN_SECONDS)
+            else:
+                return
 
     def _heard(self) -> None:
         while True:
@@ -141,17 +165,21 @@ class Zygote:
             if not raw:
                 asyncio.get_running_loop().remove_reader(self._sock)
                 for running in self._running.values():  # its children died with it
-                    running.exit_code.set_result(-signal.SIGKILL)
+                    running.ended(-signal.SIGKILL)
                 self._running.clear()
                 self._on_gone()
                 return
             message = json.loads(raw)
             if "exited" in message:
-                self._running.pop(message["exited"]).exit_code.set_result(message["code"])
+                self._running.pop(message["exited"]).ended(message["code"])
             else:
                 # Known before `start` returns: a quick process has ended by then.
                 running = self._running[message["pid"]] = Running(message["pid"])
-                self._waiting.pop(message["id"]).set_result(running)
+                answer = self._waiting.pop(message["id"])
+                if answer.cancelled():  # deleted while it was being started
+                    running.signal(signal.SIGKILL)
+                else:
+                    answer.set_result(running)
 
     def close(self) -> None:
         """Kill every process and wait until the zygote is gone."""

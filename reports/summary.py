@@ -56,7 +56,8 @@ def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
 
 
 def _failure(out: pytest.TerminalReporter, failure: Failure) -> None:
-    out.write_line(f"    {failure.test.rpartition('/')[2]}")
+    path, _, name = failure.test.partition("::")
+    out.write_line(f"    {Path(path).name}::{name}")
     if failure.hop:
         out.write_line(f"      hop       {failure.hop}")
         out.write_line(f"      expected  {failure.expected}")

@@ -7,6 +7,7 @@ Upstream: `pkg/controller/serviceaccount`, `…/namespace`, `…/garbagecollecto
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from embedded.apiserver.decoding import Options
 from embedded.controllers.loop import Key, own_key, run
 
 Object = dict[str, Any]
+log = logging.getLogger("embedded.controllers")
 
 
 class Namespaces:
@@ -44,7 +46,10 @@ class Namespaces:
         while True:
             for namespace in list(self._api.store.objects(self._namespaces.id)):
                 if "deletionTimestamp" in namespace["metadata"]:
-                    self._empty_one(namespace)
+                    try:
+                        self._empty_one(namespace)
+                    except Exception:
+                        log.exception("emptying Namespace %s", namespace["metadata"]["name"])
             await asyncio.sleep(0.05)
 
     def _empty_one(self, namespace: Object) -> None:
@@ -100,4 +105,7 @@ class GarbageCollector:
                 metadata = obj["metadata"]
                 orphaned = all(r["uid"] not in alive for r in metadata["ownerReferences"])
                 if resource and orphaned and "deletionTimestamp" not in metadata:
-                    self._api.delete(resource, metadata.get("namespace", ""), metadata["name"])
+                    try:
+                        self._api.delete(resource, metadata.get("namespace", ""), metadata["name"])
+                    except Exception:
+                        log.exception("collecting %s %s", resource.kind, metadata["name"])

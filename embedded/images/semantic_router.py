@@ -32,7 +32,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from embedded import rpc
+from embedded import ext_proc, rpc
 from embedded.images.semantic_router_config import Config, ConfigError, Match, Model, load
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
@@ -54,14 +54,7 @@ class Answer:
     clear_route_cache: bool = False
 
     def message(self) -> pb.CommonResponse:
-        common = pb.CommonResponse(clear_route_cache=self.clear_route_cache)
-        if self.body is not None:
-            common.body_mutation.body = self.body
-        for name, value in self.headers.items():
-            option = common.header_mutation.set_headers.add()
-            option.header.key, option.header.raw_value = name, value.encode()
-            option.append_action = option.OVERWRITE_IF_EXISTS_OR_ADD
-        return common
+        return ext_proc.common(self.headers, self.body, clear_route_cache=self.clear_route_cache)
 
 
 class Router:
@@ -107,15 +100,11 @@ class Exchange:
 
     def on_request_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
         """Changes nothing and strips nothing; answers only the listing itself."""
-        self._headers = _headers(message)
+        self._headers = ext_proc.headers_of(message)
         path = self._headers.get(":path", "")
         if self._headers.get(":method") == "GET" and path.startswith("/v1/models"):
             body = json.dumps(self._router.models()).encode()
-            answer = pb.ImmediateResponse(body=body)
-            answer.status.code = 200
-            option = answer.headers.set_headers.add()
-            option.header.key, option.header.raw_value = "content-type", b"application/json"
-            return pb.ProcessingResponse(immediate_response=answer)
+            return ext_proc.immediate(200, body, {"content-type": "application/json"})
         return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
 
     def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
@@ -129,7 +118,7 @@ class Exchange:
         return pb.ProcessingResponse(request_body=pb.BodyResponse(response=answer.message()))
 
     def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
-        headers = _headers(message)
+        headers = ext_proc.headers_of(message)
         success = headers.get(":status", "").startswith("2")
         answer = Answer(self._response_headers if success else {})
         response = pb.ProcessingResponse(
@@ -217,12 +206,6 @@ class Exchange:
             body["chat_template_kwargs"] = {**kwargs, model.reasoning["parameter"]: wanted}
         elif wanted:
             body["reasoning_effort"] = "high"
-
-
-def _headers(message: pb.HttpHeaders) -> dict[str, str]:
-    return {
-        h.key: (h.raw_value or h.value.encode()).decode("latin-1") for h in message.headers.headers
-    }
 
 
 def _dump(body: Object) -> bytes:
@@ -320,20 +303,14 @@ async def _listen(app: Starlette, port: int) -> None:
         app, host=os.environ["POD_IP"], port=port, lifespan="off", access_log=False
     )
     server = uvicorn.Server(config)
+    # Two servers in one process: signals end the process, they are not for either of them.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     await server.serve()
 
 
 async def _serve(router: Router, flags: argparse.Namespace) -> None:
     server = rpc.server(flags.port)
-    handler = grpc.stream_stream_rpc_method_handler(
-        router.process,
-        request_deserializer=pb.ProcessingRequest.FromString,
-        response_serializer=pb.ProcessingResponse.SerializeToString,
-    )
-    service = "envoy.service.ext_proc.v3.ExternalProcessor"
-    handlers = grpc.method_handlers_generic_handler(service, {"Process": handler})
-    server.add_generic_rpc_handlers([handlers])
+    ext_proc.add_to(server, router.process)
     await server.start()
     await asyncio.gather(
         _listen(_api(router), flags.api_port), _listen(_metrics(router), flags.metrics_port)

@@ -17,11 +17,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import grpc
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from embedded import rpc
+from embedded import ext_proc, rpc
 from embedded.images.shim_actions import ActionSets, Call, Denied, Services
 from embedded.kube import Cache, Kube
 
@@ -88,8 +87,7 @@ class Exchange:
         self._streamed = False
 
     async def on_request_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
-        headers = {h.key: (h.raw_value or h.value.encode()).decode("latin-1")
-                   for h in message.headers.headers}  # fmt: skip
+        headers = ext_proc.headers_of(message)
         self._call = call = self._sets.match(headers)
         if call is None:
             return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
@@ -109,7 +107,7 @@ class Exchange:
             request_trailer_mode=Mode.SKIP,
             response_trailer_mode=Mode.SKIP,
         )
-        answer = pb.HeadersResponse(response=_common(call.request_headers))
+        answer = pb.HeadersResponse(response=ext_proc.common(call.request_headers))
         return pb.ProcessingResponse(request_headers=answer, mode_override=mode)
 
     async def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
@@ -121,8 +119,7 @@ class Exchange:
         return pb.ProcessingResponse(request_body=pb.BodyResponse())
 
     async def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
-        headers = {h.key: (h.raw_value or h.value.encode()).decode("latin-1")
-                   for h in message.headers.headers}  # fmt: skip
+        headers = ext_proc.headers_of(message)
         kind = headers.get("content-type", "").split(";")[0].strip().lower()
         body_mode = Mode.NONE
         if not message.end_of_stream:
@@ -169,35 +166,15 @@ class SseUsage:
             self._last = line.removeprefix(b"data:").strip()
 
 
-def _common(headers: dict[str, str]) -> pb.CommonResponse:
-    mutation = pb.HeaderMutation()
-    for name, value in headers.items():
-        option = mutation.set_headers.add()
-        option.header.key, option.header.raw_value = name, value.encode()
-        option.append_action = option.OVERWRITE_IF_EXISTS_OR_ADD
-    return pb.CommonResponse(header_mutation=mutation)
-
-
 def _immediate(denied: Denied) -> pb.ProcessingResponse:
-    answer = pb.ImmediateResponse(body=denied.body.encode(), details=denied.details)
-    answer.status.code = denied.code
-    for name, value in denied.headers.items():
-        option = answer.headers.set_headers.add()
-        option.header.key, option.header.raw_value = name, value.encode()
-    return pb.ProcessingResponse(immediate_response=answer)
+    body = denied.body.encode()
+    return ext_proc.immediate(denied.code, body, denied.headers, denied.details)
 
 
 async def _serve(namespace: str, gateway: str) -> None:
     shim = Shim(Kube("wasm-shim"), namespace, gateway)
     server = rpc.server(PORT)
-    handler = grpc.stream_stream_rpc_method_handler(
-        shim.process,
-        request_deserializer=pb.ProcessingRequest.FromString,
-        response_serializer=pb.ProcessingResponse.SerializeToString,
-    )
-    service = "envoy.service.ext_proc.v3.ExternalProcessor"
-    handlers = grpc.method_handlers_generic_handler(service, {"Process": handler})
-    server.add_generic_rpc_handlers([handlers])
+    ext_proc.add_to(server, shim.process)
     running = asyncio.create_task(shim.run())
     await server.start()
     await running

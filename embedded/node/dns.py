@@ -11,11 +11,12 @@ leaves the machine.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from typing import Any, cast
 
-from dnslib import QTYPE, RCODE, RR, SRV, A, DNSRecord
+from dnslib import QTYPE, RCODE, RR, SRV, A, DNSError, DNSRecord
 
 from embedded.apiserver.api import Api
 from embedded.net import DNS_PORT, unprivileged
@@ -23,6 +24,7 @@ from embedded.net import DNS_PORT, unprivileged
 Object = dict[str, Any]
 HOSTNAME = "external-dns.alpha.kubernetes.io/hostname"
 ZONE = "svc.cluster.local"
+log = logging.getLogger("embedded.node")
 
 
 class DnsServer(asyncio.DatagramProtocol):
@@ -40,7 +42,15 @@ class DnsServer(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        query = DNSRecord.parse(data)
+        try:
+            reply = self._answer(DNSRecord.parse(data))
+        except (DNSError, ValueError, KeyError) as error:
+            log.warning("a query that cannot be answered: %s", error)
+            return
+        if self._transport:
+            self._transport.sendto(reply.pack(), addr)
+
+    def _answer(self, query: DNSRecord) -> DNSRecord:
         reply = query.reply()
         name = str(query.q.qname).rstrip(".").lower()
         port, _, host = name.partition("._tcp.")
@@ -55,8 +65,7 @@ class DnsServer(asyncio.DatagramProtocol):
         elif query.q.qtype == QTYPE.A:
             for address in addresses:
                 reply.add_answer(RR(name, QTYPE.A, rdata=A(address), ttl=1))
-        if self._transport:
-            self._transport.sendto(reply.pack(), addr)
+        return reply
 
     def _addresses(self, name: str) -> list[str]:
         for suffix in (f".{ZONE}", ".svc"):

@@ -76,13 +76,24 @@ class Kubelet:
 
     async def _follow_pods(self) -> None:
         start = self.api.store.revision
-        for pod in list(self.api.store.objects(self._pods.id)):
-            self._seen(pod)
+        pods = list(self.api.store.objects(self._pods.id))
+        alive = {pod["metadata"]["uid"] for pod in pods}
+        for uid in self._workers.keys() - alive:  # gone while nobody followed
+            self._finish(self._workers[uid].pod, 0)
+        for pod in pods:
+            self._heed(pod, deleted=False)
         async for event in self.api.store.watch(self._pods.id, start):
-            if event.type == "DELETED":
-                self._finish(event.object, 0)
+            self._heed(event.object, event.type == "DELETED")
+
+    def _heed(self, pod: Object, deleted: bool) -> None:
+        """React to a Pod as it was at some time; one that cannot be run does not stop the rest."""
+        try:
+            if deleted:
+                self._finish(pod, 0)
             else:
-                self._seen(event.object)
+                self._seen(pod)
+        except Exception:
+            log.exception("Pod %s/%s", *_key(pod))
 
     def _seen(self, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
@@ -92,12 +103,16 @@ class Kubelet:
             self._take(pod)
 
     def _take(self, pod: Object) -> None:
-        uid, metadata = pod["metadata"]["uid"], pod["metadata"]
+        """Bind a Pod and run it, unless it is gone by now: events come late."""
+        uid = pod["metadata"]["uid"]
+        live = self.api.store.get(self._pods.id, _key(pod))
+        if live is None or live["metadata"]["uid"] != uid:
+            return
 
-        def bind(live: Object) -> None:
-            live["spec"]["nodeName"] = NODE
+        def bind(found: Object) -> None:
+            found["spec"]["nodeName"] = NODE
 
-        bound = self.api.mutate(self._pods, metadata["namespace"], metadata["name"], bind)
+        bound = self.api.mutate(self._pods, *_key(pod), bind)
         worker = PodWorker(self, copy.deepcopy(bound), self._network.pod(self._count))
         self._count += 1
         self._workers[uid] = worker
@@ -119,8 +134,11 @@ class Kubelet:
     async def _end(self, pod: Object, grace: float) -> None:
         uid = pod["metadata"]["uid"]
         await self._workers[uid].stop(grace)
-        self._runs.pop(uid).cancel()
+        run = self._runs.pop(uid)
+        run.cancel()
+        await asyncio.wait([run])
         self._workers.pop(uid).discard()
+        self._ends.pop(uid)
         found = self.api.store.get(self._pods.id, _key(pod))
         if found and found["metadata"]["uid"] == uid:
             self.api.finish_delete(self._pods, found)
@@ -131,8 +149,12 @@ class Kubelet:
             for worker in list(self._workers.values()):
                 mounted = (plural, event.key[1]) in worker.volumes.references()
                 if worker.key[0] == event.key[0] and mounted:
-                    with contextlib.suppress(MountError):
+                    try:
                         worker.volumes.write()
+                    except MountError:
+                        pass  # what it mounts is gone: its files stay as they are
+                    except OSError:  # a disk in trouble
+                        log.exception("Pod %s/%s: volumes", *worker.key)
 
     # -- writing to the API -------------------------------------------------------------
 
@@ -167,7 +189,8 @@ class Kubelet:
 
     def _register(self) -> None:
         nodes = self.api.resource("", "nodes")
-        self.api.create(nodes, "v1", "", {"metadata": {"name": NODE}}, Options("kubelet"))
+        if self.api.find("", "nodes", "", NODE) is None:
+            self.api.create(nodes, "v1", "", {"metadata": {"name": NODE}}, Options("kubelet"))
 
         def change(node: Object) -> None:
             node["status"] = {

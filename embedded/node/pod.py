@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import signal
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 BACK_OFF_FIRST, BACK_OFF_MOST = 1.0, 30.0
 RETRY_SECONDS = 0.1
+log = logging.getLogger("embedded.node")
 
 
 @dataclass
@@ -75,7 +77,7 @@ class PodWorker:
         await self._mount()
         for container in self._init:
             code = await self._run_once(container)
-            while code != 0:
+            while code != 0 and not self._stopping:
                 await asyncio.sleep(BACK_OFF_FIRST)
                 code = await self._run_once(container)
         async with asyncio.TaskGroup() as tasks:
@@ -89,12 +91,11 @@ class PodWorker:
         for container in [*self.containers, *self._init]:
             if container.running:
                 container.running.signal(signal.SIGTERM if grace else signal.SIGKILL)
-        running = [c.running.exit_code for c in self.containers if c.running]
+        running = [c.running for c in [*self.containers, *self._init] if c.running]
         if running:
-            _, left = await asyncio.wait(running, timeout=grace or None)
-            for container in self.containers:
-                if left and container.running:
-                    container.running.signal(signal.SIGKILL)
+            _, left = await asyncio.wait([r.exit_code for r in running], timeout=grace or None)
+            for process in running if left else []:
+                process.signal(signal.SIGKILL)
             if left:
                 await asyncio.wait(left)
         for task in self._tasks:
@@ -137,23 +138,36 @@ class PodWorker:
             await asyncio.sleep(delay)
             delay = min(delay * 2, BACK_OFF_MOST)
             container.restarts += 1
-            log = self.log_file(container.name, False)
-            if log.exists():
-                log.rename(self.log_file(container.name, True))
+            written = self.log_file(container.name, False)
+            if written.exists():
+                written.rename(self.log_file(container.name, True))
 
     async def _run_once(self, container: Container) -> int:
         running = await self._start(container)
+        try:
+            return await self._until_ended(container, running)
+        except BaseException:  # cancelled, or a part of it failed: no process is left alone
+            running.signal(signal.SIGKILL)
+            raise
+
+    async def _until_ended(self, container: Container, running: Running) -> int:
         container.running = running
+        if self._stopping:  # it was being started when the Pod was stopped
+            running.signal(signal.SIGKILL)
         container.state = {"running": {"startedAt": now()}}
         spec = container.spec
         container.ready = "readinessProbe" not in spec
         container.started = "startupProbe" not in spec
         self._report()
         probing = asyncio.create_task(self._probe(container))
-        code = await running.exit_code
-        probing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await probing
+        try:
+            # Shielded: cancelling who waits does not make the process unheard of.
+            code = await asyncio.shield(running.exit_code)
+        finally:
+            probing.cancel()
+        await asyncio.wait([probing])
+        if not probing.cancelled() and (problem := probing.exception()):
+            log.error("probing %s of Pod %s/%s", container.name, *self.key, exc_info=problem)
         container.running, container.ready = None, False
         terminated: Object = {
             "exitCode": code if code >= 0 else 128 - code,

@@ -52,7 +52,11 @@ class Forwarder:
 
     async def run(self) -> None:
         start = self._api.store.revision
-        for service in list(self._api.store.objects(self._services.id)):
+        services = list(self._api.store.objects(self._services.id))
+        kept = {(host, port) for service in services for host, port, _ in _listeners(service)}
+        for gone in self._servers.keys() - kept:  # deleted while nobody followed
+            self._servers.pop(gone).close()
+        for service in services:
             await self._update(service)
         async for event in self._api.store.watch(self._services.id, start):
             if event.type == "DELETED":

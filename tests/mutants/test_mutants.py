@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from embedded.images import Catalogue
 from tests.mutants import dual_gateway, external_models, maas_gateway, mixed_providers
 from tests.mutants.faults import FAULTS
 from tests.mutants.mutant import Mutant
@@ -18,21 +19,12 @@ from tests.mutants.mutant import Mutant
 ROOT = Path(__file__).parent.parent.parent
 MANIFESTS = Path(__file__).parent / "manifests"
 TIMEOUT_SECONDS = 300
+# Stand-in → (image, flags) of the catalogue; of two images of one stand-in the first.
 IMAGES = {
-    "authorino": "quay.io/kuadrant/authorino",
-    "envoy_gateway": "quay.io/openshift/gateway-controller",
-    "kserve": "quay.io/kserve/llmisvc-controller",
-    "opendatahub_operator": "quay.io/opendatahub/opendatahub-operator",
-    "kuadrant": "quay.io/kuadrant/kuadrant-operator",
-    "limitador": "quay.io/kuadrant/limitador",
-    "maas_api": "ghcr.io/nerdalert/maas-api",
-    "semantic_router": "ghcr.io/vllm-project/semantic-router/extproc",
-    "wasm_shim": "quay.io/kuadrant/wasm-shim",
-    "wg_ai_gateway": "ghcr.io/nerdalert/wg-ai-gateway",
+    image.module.rpartition(".")[2]: (name, image.flags)
+    for name, image in reversed(Catalogue().images.items())
+    if image.module
 }
-
-
-FLAGS = {"maas_api": "--external-models"}  # what the catalogue gives the patched build
 MUTANTS = [
     *mixed_providers.MUTANTS,
     *maas_gateway.MUTANTS,
@@ -45,10 +37,10 @@ def options(mutant: Mutant) -> list[str]:
     """The suite's options that bring the defect in."""
     if mutant.name in FAULTS:
         module = FAULTS[mutant.name][0].rpartition(".")[2]
-        flags = FLAGS.get(module, "")
-        command = f"{sys.executable} -m tests.mutants.faults {mutant.name} {flags}"
+        image, flags = IMAGES[module]
+        command = " ".join([sys.executable, "-m", "tests.mutants.faults", mutant.name, *flags])
         overlay = ROOT / "manifests" / mutant.deployed
-        return [f"--image={IMAGES[module]}={command}", f"--kustomization={overlay}"]
+        return [f"--image={image}={command}", f"--kustomization={overlay}"]
     return [f"--kustomization={MANIFESTS / mutant.name}"]
 
 

@@ -349,3 +349,25 @@ def test_process_that_ends_at_once() -> None:
         return await running.exit_code
 
     assert asyncio.run(run()) == 3
+
+
+def test_a_part_that_raises_starts_again(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raised is logged, and the others do not hear of it."""
+    from embedded import cluster
+
+    begun: list[int] = []
+
+    async def part() -> None:
+        begun.append(1)
+        if len(begun) < 3:
+            raise RuntimeError("late event")
+        await asyncio.Event().wait()
+
+    async def run() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(cluster.keep_running("node", part), 1)
+
+    asyncio.run(run())
+    assert len(begun) == 3
+    assert caplog.text.count("node failed; it starts again") == 2
+    assert "late event" in caplog.text

@@ -9,19 +9,6 @@ from tests.mutants.faults import fault
 Object = dict[str, Any]
 
 
-@fault("egress-class-not-accepted", "wg_ai_gateway")
-def _(_: Any) -> None:
-    from embedded.gatewayapi import controller
-
-    right = controller.condition
-
-    def condition(kind: str, holds: bool, reason: str, message: str, obj: Object) -> Object:
-        made = right(kind, holds, reason, message, obj)
-        return {**made, "status": "False"} if obj["kind"] == "GatewayClass" else made
-
-    controller.condition = condition
-
-
 @fault("host-not-rewritten", "wg_ai_gateway")
 def _(module: Any) -> None:
     module.Destinations._host = lambda self, ref, namespace: ""

@@ -232,6 +232,7 @@ def _(_: Any) -> None:
 
 
 @fault("class-not-accepted", "envoy_gateway")
+@fault("egress-class-not-accepted", "wg_ai_gateway")
 def _(module: Any) -> None:
     from embedded.gatewayapi import controller
 

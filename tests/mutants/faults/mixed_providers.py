@@ -10,6 +10,17 @@ from tests.mutants.faults import fault
 Object = dict[str, Any]
 
 
+def _claims(token: str | None) -> Object | None:
+    """What a token says, unverified; None if it is none."""
+    import jwt
+
+    try:
+        found: Object = jwt.decode(token or "", options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return None
+    return found
+
+
 @fault("egress-doubles-slash", "wg_ai_gateway")
 def _(_: Any) -> None:
     """The defect that pull request 38 of wg-ai-gateway mended."""
@@ -26,17 +37,13 @@ def _(module: Any) -> None:
 @fault("audience-not-checked", "authorino")
 def _(_: Any) -> None:
     """TokenReview is asked with whatever audience the token has."""
-    import jwt
-
     from embedded.images import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
     async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
-        token = pipeline._credential(rule, data)
-        try:
-            claims = jwt.decode(token or "", options={"verify_signature": False})
-        except jwt.InvalidTokenError:
+        claims = _claims(pipeline._credential(rule, data))
+        if claims is None:
             return await right(self, name, rule, data)
         review = {**rule["kubernetesTokenReview"], "audiences": claims.get("aud", [])}
         return await right(self, name, {**rule, "kubernetesTokenReview": review}, data)
@@ -47,20 +54,13 @@ def _(_: Any) -> None:
 @fault("expiry-not-checked", "authorino")
 def _(_: Any) -> None:
     """Claims are believed without asking TokenReview."""
-    import jwt
-
     from embedded.images import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
     async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
-        token = pipeline._credential(rule, data)
-        try:
-            claims = jwt.decode(token or "", options={"verify_signature": False})
-            expired = claims["exp"] < time.time()
-        except (jwt.InvalidTokenError, KeyError):
-            expired = False
-        if not expired:
+        claims = _claims(pipeline._credential(rule, data))
+        if claims is None or claims["exp"] >= time.time():
             return await right(self, name, rule, data)
         bound = claims["kubernetes.io"]["namespace"]
         groups = ["system:serviceaccounts", f"system:serviceaccounts:{bound}"]
@@ -134,9 +134,9 @@ def _(_: Any) -> None:
 @fault("key-for-everybody", "wasm_shim")
 def _(module: Any) -> None:
     """The OpenAI key goes along to every backend that gets no other."""
-    right = module._common
+    right = module.ext_proc.common
     key = {"X-Provider-Api-Key": "sk-openai-key-for-demo"}
-    module._common = lambda headers: right({**key, **headers})
+    module.ext_proc.common = lambda headers: right({**key, **headers})
 
 
 @fault("limit-answer-ignored", "wasm_shim")
