@@ -26,8 +26,14 @@ def headers_of(message: pb.HttpHeaders) -> dict[str, str]:
     }
 
 
-def common(headers: Mapping[str, str], body: bytes | None = None, **more: Any) -> pb.CommonResponse:
-    """Headers to set, in place of what is there under their names, and a body if it changes."""
+def common(
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    added: Mapping[str, str] | None = None,
+    **more: Any,
+) -> pb.CommonResponse:
+    """Headers to set, in place of what is there under their names, and a body if it changes;
+    headers `added` come after what is there."""
     answer = pb.CommonResponse(**more)
     if body is not None:
         answer.body_mutation.body = body
@@ -35,6 +41,10 @@ def common(headers: Mapping[str, str], body: bytes | None = None, **more: Any) -
         option = answer.header_mutation.set_headers.add()
         option.header.key, option.header.raw_value = name, value.encode()
         option.append_action = option.OVERWRITE_IF_EXISTS_OR_ADD
+    for name, value in (added or {}).items():
+        option = answer.header_mutation.set_headers.add()
+        option.header.key, option.header.raw_value = name, value.encode()
+        option.append_action = option.APPEND_IF_EXISTS_OR_ADD
     return answer
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.evidence import HopMismatch
 from fixtures.kube import Kube
-from fixtures.plugin import DEMO, SUITES, access_key, known_key, runs_suites
+from fixtures.plugin import DEMO, SUITES, access_key, known_key, readings_key, runs_suites
 from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
@@ -99,7 +99,8 @@ class _Collector:
         elif report.skipped and result.outcome == "passed":
             result.outcome = "skipped"
             reason = report.longrepr
-            result.reason = str(reason[2] if isinstance(reason, tuple) else reason)
+            text = str(reason[2] if isinstance(reason, tuple) else reason)
+            result.reason = text.removeprefix("Skipped: ")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -137,7 +138,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         is_default=folder == DEMO,
     )
     (out / "conformance.yaml").write_text(conformance.render(run, verdicts))
-    (out / "traceability.md").write_text(traceability.render(verdicts))
+    (out / "traceability.md").write_text(traceability.render(config.stash[readings_key], verdicts))
 
 
 def pytest_terminal_summary(

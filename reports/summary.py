@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 
+QUOTED = 240  # letters of a sentence that are shown
 NAMES = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
 
 
@@ -50,7 +52,9 @@ def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
     one = verdict.requirement
     out.write_line("")
     out.write_line(f"✗ {one.id} {one.title}", red=True, bold=True)
-    out.write_line(f"    {one.document}, {one.section!r}: {one.expects}")
+    out.write_line(f"    {one.document}:{one.line}, {one.section!r}")
+    out.write_line(f"      says      {redact(_short(one.quote))}")
+    out.write_line(f"      so        {one.expects}")
     for failure in verdict.failures:
         _failure(out, failure)
 
@@ -67,6 +71,10 @@ def _failure(out: pytest.TerminalReporter, failure: Failure) -> None:
             out.write_line(f"      {line}")
 
 
+def _short(quote: str) -> str:
+    return quote if len(quote) <= QUOTED else f"{quote[:QUOTED].rstrip()} …"
+
+
 def _listed(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) -> None:
     if not verdicts:
         return
@@ -78,8 +86,11 @@ def _listed(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) -
 
 
 def _reasons(out: pytest.TerminalReporter, verdicts: list[Verdict]) -> None:
+    if verdicts:
+        out.write_line("")
+        out.write_line("not applicable here:", bold=True)
     for v in verdicts:
-        out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.verdict}: {v.reason}")
+        out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.reason}")
 
 
 def _shown(folder: Path) -> str:

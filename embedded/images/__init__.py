@@ -73,6 +73,7 @@ def _catalogue() -> dict[str, Image]:
         "quay.io/opendatahub/opendatahub-operator": _stand_in("opendatahub_operator"),
         "ghcr.io/nerdalert/provider-sim": _stand_in("provider_sim"),
         "ghcr.io/llm-d/llm-d-inference-sim": _stand_in("llmd_sim"),
+        "ghcr.io/llm-d/llm-d-inference-sim:v0.7.1": _stand_in("llmd_sim", "--generation", "0.7"),
         "ghcr.io/vllm-project/semantic-router/extproc": _stand_in("semantic_router"),
     }
 
@@ -90,9 +91,14 @@ def canonical(reference: str) -> str:
     return f"docker.io/{name}"
 
 
+def tag(reference: str) -> str:
+    """`envoyproxy/envoy:v1` → `v1`; "" without one."""
+    return reference.split("@")[0].rpartition("/")[2].partition(":")[2]
+
+
 @dataclass(frozen=True)
 class Catalogue:
-    """What each image name runs."""
+    """What each image runs, by its name, or by name and tag where generations differ."""
 
     images: dict[str, Image] = field(default_factory=_catalogue)
 
@@ -103,12 +109,14 @@ class Catalogue:
             name, equals, command = override.partition("=")
             if not equals or not command.strip():
                 raise ValueError(f"--image wants NAME=COMMAND, got {override!r}")
+            images = {n: image for n, image in images.items() if canonical(n) != canonical(name)}
             images[canonical(name)] = Image(program=tuple(shlex.split(command)))
         return Catalogue(images)
 
     def find(self, reference: str) -> Image:
         """Raises ImageError, with what to do, for an unknown image."""
-        found = self.images.get(canonical(reference))
+        name = canonical(reference)
+        found = self.images.get(f"{name}:{tag(reference)}", self.images.get(name))
         if found is None:
             known = ", ".join(sorted(self.images))
             raise ImageError(

@@ -23,7 +23,7 @@ from google.rpc import status_pb2
 
 from embedded import rpc
 from embedded.gatewayapi.status import condition
-from embedded.images.authorino_pipeline import Denied, Pipeline, UnsupportedError
+from embedded.images.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
 from embedded.kube import Cache, Kube
 
 AUTH_CONFIGS = "authorino.kuadrant.io/v1beta3/authconfigs"
@@ -69,7 +69,7 @@ class Authorino:
         host = attributes.context_extensions.get("host") or attributes.request.http.host
         _, pipeline = self._pipelines.get(host, ({}, None))
         if pipeline is None:
-            return _denied(_NOT_FOUND, 404, {"x-ext-auth-reason": "Service not found"})
+            return _denied(_NOT_FOUND, 404, {REASON: "Service not found"})
         try:
             headers, metadata = await pipeline.evaluate(_authorization_json(attributes))
         except Denied as denied:
@@ -119,7 +119,7 @@ def _denied(code: int, http_status: int, headers: dict[str, str]) -> Any:
     denied = external_auth_pb2.DeniedHttpResponse(
         status=http_status_pb2.HttpStatus(code=http_status), headers=_options(headers)
     )
-    reason = headers.get("x-ext-auth-reason", "")
+    reason = headers.get(REASON, "")
     return external_auth_pb2.CheckResponse(
         status=status_pb2.Status(code=code, message=reason), denied_response=denied
     )

@@ -15,6 +15,7 @@ from embedded.kube import Kube, KubeError
 from embedded.selectors import select
 
 Object = dict[str, Any]
+REASON = "X-Ext-Auth-Reason"  # as upstream writes it; names come in the policy's case
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _KNOWN = {
@@ -32,7 +33,7 @@ class Denied(Exception):
     """A refusal: HTTP status and headers."""
 
     def __init__(self, code: int, headers: dict[str, str]) -> None:
-        super().__init__(headers.get("x-ext-auth-reason", ""))
+        super().__init__(headers.get(REASON, ""))
         self.code, self.headers = code, headers
 
 
@@ -106,7 +107,7 @@ class Pipeline:
         first = next(iter(failures), next(iter(rules)))
         reason = failures.get(first, "") if len(failures) < 2 else json.dumps(failures)
         challenge = f'{_scheme(rules[first])} realm="{first}"'
-        headers = {"www-authenticate": challenge, "x-ext-auth-reason": reason}
+        headers = {"WWW-Authenticate": challenge, REASON: reason}
         raise Denied(401, self._customised("unauthenticated", headers, data))
 
     async def _who(self, name: str, rule: Object, data: Object) -> Any:
@@ -182,16 +183,17 @@ class Pipeline:
         return True
 
     def _refuse(self, reason: str, data: Object) -> None:
-        headers = {"x-ext-auth-reason": reason}
+        headers = {REASON: reason}
         raise Denied(403, self._customised("unauthorized", headers, data))
 
     def _customised(self, kind: str, headers: dict[str, str], data: Object) -> dict[str, str]:
         own = (self._spec.get("response") or {}).get(kind) or {}
         extra = {
-            name.lower(): cel.as_text(_value(value, data))
+            name: cel.as_text(_value(value, data))
             for name, value in (own.get("headers") or {}).items()
         }
-        return {**headers, **extra}
+        replaced = {name.lower() for name in extra}
+        return {k: v for k, v in headers.items() if k.lower() not in replaced} | extra
 
     def _response(self, data: Object) -> tuple[dict[str, str], Object]:
         success = (self._spec.get("response") or {}).get("success") or {}

@@ -72,7 +72,7 @@ class Operator:
     async def _auth_configs(self, paths: list[Path]) -> None:
         wanted = {}
         for path in paths:
-            if policy := path.effective.get(AUTH):
+            if policy := path.enforced.get(AUTH):
                 wanted[path.scope] = auth_config(path.scope, self._namespace, policy)
         for config in wanted.values():
             await self._kube.apply(AUTH_CONFIGS, config)
@@ -87,7 +87,7 @@ class Operator:
             limit
             for path in paths
             for kind in (RATE, TOKEN)
-            if (policy := path.effective.get(kind))
+            if (policy := path.enforced.get(kind))
             for limit in limitador_limits(kind, path.route_key, policy)
         ]
         # The same route behind two Gateways has one scope, and so one set of limits.
@@ -152,6 +152,8 @@ class Operator:
             winners = {_named(p.effective[kind]) for p in under}
             listing = ", ".join(sorted(winners))
             return "Overridden", f"{kind.name} is overridden by [{listing}]"
+        if text := topology.invalid(kind, policy):
+            return "InvalidCelExpression", text
         for path in mine:
             found = self._cache.get(AUTH_CONFIGS, self._namespace, path.scope)
             if kind is AUTH and not (is_true(found, "Ready") or _stays_enforced(policy)):

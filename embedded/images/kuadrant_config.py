@@ -162,11 +162,11 @@ def _predicates(match: Object) -> list[str]:
 def _actions(path: Path) -> list[Object]:
     """Authorino, then request limits, then the token check; the report comes at the end."""
     actions: list[Object] = []
-    if AUTH in path.effective:
+    if AUTH in path.enforced:
         actions.append({"service": "auth-service", "scope": path.scope})
-    if policy := path.effective.get(RATE):
+    if policy := path.enforced.get(RATE):
         actions.append(_limit("ratelimit-service", path, RATE, policy))
-    if policy := path.effective.get(TOKEN):
+    if policy := path.enforced.get(TOKEN):
         actions.append(_limit("ratelimit-check-service", path, TOKEN, policy))
         report = _limit("ratelimit-report-service", path, TOKEN, policy)
         actions.append({**report, "hitsAddend": TOKENS})

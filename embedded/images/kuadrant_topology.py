@@ -4,6 +4,9 @@ Upstream: Kuadrant/kuadrant-operator `doc/overviews`, RFC 0009 (defaults and ove
 A path is a route on a Gateway. On a path, in this order: the Gateway's `overrides`, the
 route's own policy, the Gateway's defaults. Rules are atomic: the winner replaces the
 others whole. AuthPolicy, RateLimitPolicy and TokenRateLimitPolicy go by themselves.
+A policy whose expressions are none is accepted all the same, and takes its place; it is not
+enforced, and neither is what it replaces (`internal/cel/validator.go`,
+`internal/controller/ratelimit_policy_status_updater.go`).
 """
 
 from __future__ import annotations
@@ -25,12 +28,14 @@ CONTROLLERS = {"openshift.io/gateway-controller/v1", "istio.io/gateway-controlle
 
 @dataclass
 class Path:
-    """A route on a Gateway, the policies above it, and the one in force for each kind."""
+    """A route on a Gateway, the policies above it, the one in effect for each kind, and of these
+    those that can be enforced."""
 
     gateway: Object
     route: Object
     candidates: dict[Kind, list[Object]] = field(default_factory=dict)
     effective: dict[Kind, Object] = field(default_factory=dict)
+    enforced: dict[Kind, Object] = field(default_factory=dict)
 
     @property
     def route_key(self) -> str:
@@ -58,6 +63,7 @@ class Topology:
         self.gateways = [g for g in gateways if g["spec"]["gatewayClassName"] in own]
         self.policies, self._routes = policies, routes
         self._problems: dict[tuple[str, str], Problem] = {}
+        self._invalid: dict[tuple[str, str], str] = {}
         for kind, found in policies.items():
             self._check(kind, found)
         self.paths = [
@@ -70,6 +76,10 @@ class Topology:
     def problem(self, kind: Kind, policy: Object) -> Problem | None:
         """Why a policy is not Accepted."""
         return self._problems.get((kind.name, _name(policy)))
+
+    def invalid(self, kind: Kind, policy: Object) -> str:
+        """Why a policy that is accepted cannot be enforced; "" if it can."""
+        return self._invalid.get((kind.name, _name(policy)), "")
 
     def _check(self, kind: Kind, policies: list[Object]) -> None:
         taken: dict[tuple[str, str, str], Object] = {}
@@ -86,8 +96,8 @@ class Topology:
             elif target in taken:
                 text = f"{kind.name} is conflicted by {_name(taken[target])}"
                 problem = ("Conflicted", text)
-            else:
-                problem = _invalid(kind, policy)
+            if text := _invalid(kind, policy):
+                self._invalid[kind.name, _name(policy)] = text
             if problem:
                 self._problems[kind.name, _name(policy)] = problem
             else:
@@ -107,16 +117,18 @@ class Topology:
             path.candidates[kind] = above + own
             for winner in (overriding + own + above)[:1]:
                 path.effective[kind] = winner
+                if not self.invalid(kind, winner):
+                    path.enforced[kind] = winner
         return path
 
 
-def _invalid(kind: Kind, policy: Object) -> Problem | None:
+def _invalid(kind: Kind, policy: Object) -> str:
     for expression in expressions(kind, policy):
         try:
             cel.check(expression)
         except cel.CelError as error:
-            return "Invalid", str(error)
-    return None
+            return str(error)
+    return ""
 
 
 def _targets(policy: Object, kind: str, target: Object) -> bool:

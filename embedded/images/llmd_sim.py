@@ -5,6 +5,8 @@ Stands for ghcr.io/llm-d/llm-d-inference-sim. Upstream: llm-d/llm-d-inference-si
 `stream_options.include_usage`; tokens are words and signs of the messages' contents).
 Mode `random` is not random here: every answer is the one of the external-models quickstart's
 example, sixteen tokens of two of the simulator's sentences, so that runs can be compared.
+Answers of 0.6 have the fields of a transferred KV cache one by one, those of 0.7 have
+`kv_transfer_params`: the two documents' example outputs.
 Left out: LoRA, tools, latencies, KV-cache events, most of `/metrics`.
 """
 
@@ -42,8 +44,9 @@ Object = dict[str, Any]
 class Simulator:
     """The endpoints for one served model."""
 
-    def __init__(self, model: str, mode: str) -> None:
+    def __init__(self, model: str, mode: str, generation: str) -> None:
         self._model, self._mode, self._created = model, mode, int(time.time())
+        self._transfer = _TRANSFER if generation == "0.6" else {"kv_transfer_params": None}
         self._requests = 0
 
     def app(self) -> Starlette:
@@ -103,7 +106,7 @@ class Simulator:
         chat = {"message": {"role": "assistant", "content": text}}
         choice: Object = {"index": 0, "finish_reason": reason}
         choice |= chat if prefix == "chatcmpl" else {"text": text}
-        whole = {**head, "usage": usage, "object": kind, **_TRANSFER, "choices": [choice]}
+        whole = {**head, "usage": usage, "object": kind, **self._transfer, "choices": [choice]}
         return JSONResponse(whole)
 
     def _answer(self, prompt: list[str], body: Object) -> tuple[list[str], str]:
@@ -149,11 +152,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--model", required=True)
     parser.add_argument("--mode", choices=["random", "echo"], default="random")
+    parser.add_argument("--generation", choices=["0.6", "0.7"], default="0.6")
     parser.add_argument("--ssl-certfile")
     parser.add_argument("--ssl-keyfile")
     flags = parser.parse_args(argv)
     uvicorn.run(
-        Simulator(flags.model, flags.mode).app(),
+        Simulator(flags.model, flags.mode, flags.generation).app(),
         host=os.environ["POD_IP"],
         port=flags.port,
         lifespan="off",

@@ -3,26 +3,29 @@
 Stands for ghcr.io/nerdalert/provider-sim. Upstream: nerdalert/egress-ai-gateway-poc
 `simulator/main.go`: it matches paths by their end (so it cannot tell whether a prefix was
 stripped), echoes the model that was asked for, and answers a missing or wrong key with
-401. Left out: nothing that the documents mention; it does not stream.
+401. Text and usage are drawn anew for each answer, with no relation to each other: one to five
+prompt tokens, five to 24 completion tokens.
+Left out: two of the four texts; keys shorter than four letters, which make upstream drop the
+connection. It does not stream.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import random
 import time
-from typing import Any
 
 import uvicorn
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-_CONTENT = "The API key was validated successfully. This is a simulated response."
-_ERRORS = {
-    "missing_api_key": "X-Provider-Api-Key header is required",
-    "invalid_api_key": "Invalid API key provided",
-}
+_CONTENTS = (
+    "The API key was validated successfully. This is a simulated response.",
+    "Today it is partially cloudy and raining. Testing, testing 1,2,3",
+)
 
 
 class Provider:
@@ -35,32 +38,41 @@ class Provider:
         response = await self._respond(Request(scope, receive))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> JSONResponse:
+    async def _respond(self, request: Request) -> Response:
         path = request.url.path
         if path.endswith(("/health", "/ready")):
-            return JSONResponse({"status": "ok"})
-        if self._key and (problem := self._key_problem(request)):
-            error = {"message": _ERRORS[problem], "type": "authentication_error", "code": problem}
+            return JSONResponse({"status": "healthy"})
+        known = ("/v1/models", "/v1/chat/completions", "/v1/completions")
+        if not path.endswith(known):
+            return PlainTextResponse("404 page not found\n", 404)
+        if problem := self._key_problem(request):
+            code, message = problem
+            error = {"message": message, "type": "authentication_error", "code": code}
             return JSONResponse({"error": error}, 401)
         if path.endswith("/v1/models"):
-            model = {"id": self._model, "object": "model", "owned_by": "provider-sim"}
+            model = {"id": self._model, "object": "model", "created": int(time.time()),
+                     "owned_by": "provider-sim", "ready": True}  # fmt: skip
             return JSONResponse({"object": "list", "data": [model]})
-        if path.endswith("/v1/chat/completions"):
-            return self._completion(await request.json())
-        return JSONResponse({"error": {"message": "not found", "code": "not_found"}}, 404)
+        return self._completion(await request.body())
 
-    def _key_problem(self, request: Request) -> str:
+    def _key_problem(self, request: Request) -> tuple[str, str] | None:
+        """(code, message), or None if the key is right."""
         found = request.headers.get("x-provider-api-key")
         if not found:
-            return "missing_api_key"
-        return "" if found == self._key else "invalid_api_key"
+            return "missing_api_key", "Missing API key. Set X-Provider-Api-Key header."
+        if found != self._key:
+            return "invalid_api_key", f"Invalid API key provided: {found[:4]}...{found[-4:]}"
+        return None
 
-    def _completion(self, body: dict[str, Any]) -> JSONResponse:
-        prompt = sum(len(str(m.get("content", "")).split()) for m in body.get("messages", []))
-        completion = len(_CONTENT) // 3
+    def _completion(self, raw: bytes) -> JSONResponse:
+        try:
+            asked = json.loads(raw).get("model")
+        except (ValueError, AttributeError):
+            asked = None
+        prompt, completion = random.randint(1, 5), random.randint(5, 24)
         choice = {
             "index": 0,
-            "message": {"role": "assistant", "content": _CONTENT},
+            "message": {"role": "assistant", "content": random.choice(_CONTENTS)},
             "finish_reason": "stop",
         }
         usage = {
@@ -73,7 +85,7 @@ class Provider:
                 "id": f"chatcmpl-{time.time_ns()}",
                 "object": "chat.completion",
                 "created": int(time.time()),
-                "model": body.get("model") or self._model,
+                "model": asked or self._model,
                 "choices": [choice],
                 "usage": usage,
             }

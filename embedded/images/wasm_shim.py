@@ -5,6 +5,9 @@ Stands for quay.io/kuadrant/wasm-shim. Upstream: Kuadrant/wasm-shim `src/configu
 the WasmPlugin that the Kuadrant operator writes for its Gateway, and calls Authorino over
 `envoy.service.auth.v3` and Limitador over Envoy's and Kuadrant's rate-limit services, as
 the real one does inside Envoy.
+Two generations of it: 0.11.1 (Kuadrant 1.3.1), the documents', replaces headers that the client
+sent; from 0.12.0 on (Kuadrant 1.4) names are compared with their case, the request's are in lower
+case, and so a policy's header with a capital letter comes beside the client's.
 One thing differs: a refusal waits for the request's body. An answer that comes before it ends
 in an HTTP/2 stream reset, which curl 7.88 reports as an error when the machine is busy.
 Left out: tracing, request and response header ("upstream") actions of extensions.
@@ -34,8 +37,8 @@ _JSON, _STREAM = "application/json", "text/event-stream"
 class Shim:
     """The action sets in force, and Envoy's streams."""
 
-    def __init__(self, kube: Kube, namespace: str, gateway: str) -> None:
-        self._kube = kube
+    def __init__(self, kube: Kube, namespace: str, gateway: str, generation: str) -> None:
+        self._kube, self._generation = kube, generation
         self._namespace, self._gateway = namespace, gateway
         self._cache = Cache(kube, [WASM_PLUGINS], namespace)
         self._services = Services()
@@ -66,7 +69,7 @@ class Shim:
         self, messages: AsyncIterator[pb.ProcessingRequest], _: Any
     ) -> AsyncIterator[pb.ProcessingResponse]:
         """One HTTP request: `envoy.service.ext_proc.v3.ExternalProcessor/Process`."""
-        exchange = Exchange(self._sets)
+        exchange = Exchange(self._sets, self._generation)
         async for message in messages:
             kind = message.WhichOneof("request")
             try:
@@ -79,8 +82,8 @@ class Shim:
 class Exchange:
     """What the shim knows of one request while it passes."""
 
-    def __init__(self, sets: ActionSets) -> None:
-        self._sets = sets
+    def __init__(self, sets: ActionSets, generation: str) -> None:
+        self._sets, self._generation = sets, generation
         self._call: Call | None = None
         self._denied: Denied | None = None
         self._parser = SseUsage()
@@ -107,8 +110,16 @@ class Exchange:
             request_trailer_mode=Mode.SKIP,
             response_trailer_mode=Mode.SKIP,
         )
-        answer = pb.HeadersResponse(response=ext_proc.common(call.request_headers))
+        headers_set, added = self._placed(call.request_headers)
+        answer = pb.HeadersResponse(response=ext_proc.common(headers_set, added=added))
         return pb.ProcessingResponse(request_headers=answer, mode_override=mode)
+
+    def _placed(self, headers: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+        """Headers that take the place of the client's, and those that come beside them."""
+        if self._generation == "0.11":
+            return headers, {}
+        same_case = {name: value for name, value in headers.items() if name == name.lower()}
+        return same_case, {n: value for n, value in headers.items() if n not in same_case}
 
     async def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
         if self._denied is not None:
@@ -171,8 +182,8 @@ def _immediate(denied: Denied) -> pb.ProcessingResponse:
     return ext_proc.immediate(denied.code, body, denied.headers, denied.details)
 
 
-async def _serve(namespace: str, gateway: str) -> None:
-    shim = Shim(Kube("wasm-shim"), namespace, gateway)
+async def _serve(namespace: str, gateway: str, generation: str) -> None:
+    shim = Shim(Kube("wasm-shim"), namespace, gateway, generation)
     server = rpc.server(PORT)
     ext_proc.add_to(server, shim.process)
     running = asyncio.create_task(shim.run())
@@ -181,8 +192,10 @@ async def _serve(namespace: str, gateway: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """`--gateway NAMESPACE/NAME`."""
+    """`--gateway NAMESPACE/NAME --generation 0.11`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--gateway", required=True)
-    namespace, _, name = parser.parse_args(argv).gateway.partition("/")
-    rpc.run(_serve(namespace, name))
+    parser.add_argument("--generation", choices=["0.11", "0.12"], default="0.11")
+    flags = parser.parse_args(argv)
+    namespace, _, name = flags.gateway.partition("/")
+    rpc.run(_serve(namespace, name, flags.generation))

@@ -58,7 +58,7 @@ def test_endpoint_does_not_steer_what_is_not_routed(
         exchange.expect_status(503).expect_no_backend()
 
 
-@pytest.mark.capability("gateway_access_logs")
+@pytest.mark.capability("router_log")
 @pytest.mark.parametrize("header", [
     pytest.param((ENDPOINT, "selected_endpoint"), marks=requirement("DG-30"), id=ENDPOINT),
     pytest.param((SELECTED, "selected_model"), marks=requirement("DG-31"), id=SELECTED),

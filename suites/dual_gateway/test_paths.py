@@ -31,7 +31,7 @@ def test_model_serves_its_own_path(
 
 
 @requirement("DG-3")
-@pytest.mark.capability("gateway_access_logs")
+@pytest.mark.capability("router_log")
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("path", ["/v1/chat", CHAT, "/v1/chat/anything/else"])
 def test_vsr_serves_all_below_its_prefix(vsr: Vsr, alice: Identity, method: str, path: str) -> None:

@@ -93,7 +93,7 @@ def test_path_is_not_rewritten(vsr: Vsr, alice: Identity, query: str) -> None:
 
 
 @requirement("DG-6")
-@pytest.mark.capability("gateway_access_logs")
+@pytest.mark.capability("router_log")
 def test_vsr_is_a_hop_of_its_own(vsr: Vsr, alice: Identity) -> None:
     """The request is in its Envoy's log once, and the response has its headers."""
     exchange = vsr.ask(alice, MATHS).expect_status(200)
@@ -104,7 +104,7 @@ def test_vsr_is_a_hop_of_its_own(vsr: Vsr, alice: Identity) -> None:
 
 
 @requirement("DG-20")
-@pytest.mark.capability("gateway_access_logs")
+@pytest.mark.capability("router_log", "maas_gateway_log")
 @pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
 def test_vsr_talks_to_the_model_itself(
     kube: Kube, stack: Stack, vsr: Vsr, alice: Identity, prompt: str, model: Provider

@@ -1,14 +1,19 @@
 """The AuthPolicy: who is let in, to which model, and what the backend hears of them."""
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 
 from fixtures.evidence import BACKEND, CLIENT
+from fixtures.grants import granted
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
+from fixtures.verdicts import Decision
 from suites.maas_gateway.models import PREMIUM, PRIVATE, SHARED
 
 UserOf = Callable[[str], Identity]
@@ -100,8 +105,8 @@ def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> Non
     namespace, account = user.username.split(":")[2:]
     exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
     record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
-    groups = json.loads(record.headers["x-maas-group"])
-    assert f"system:serviceaccounts:{namespace}" in groups
+    (groups,) = record.headers.all("x-maas-group")
+    assert f"system:serviceaccounts:{namespace}" in json.loads(groups)
 
 
 FORGED = {
@@ -113,12 +118,18 @@ FORGED = {
 
 @requirement("MG-15")
 def test_forged_identity_does_not_reach_the_backend(stack: Stack, alice: Identity) -> None:
-    """Every header has the token's value, once."""
-    exchange = stack.chat(SHARED, alice, headers=FORGED).expect_status(200)
-    record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", "free")
-    seen = " ".join(record.headers.values())
-    for value in ("root", "enterprise"):
-        exchange.expect(BACKEND, value not in seen, f"no {value}", "what the client forged")
+    """Every header has the token's value, once; sent once, twice, or in lower case."""
+    once = list(FORGED.items())
+    lower = [(name.lower(), value) for name, value in once]
+    for forged in (once, lower, once + lower):
+        exchange = stack.chat(SHARED, alice, headers=forged).expect_status(200)
+        exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", "free")
+        _, _, _, account = alice.username.split(":")
+        record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
+        groups = record.headers.all("x-maas-group")
+        exchange.expect(BACKEND, len(groups) == 1, "X-MaaS-Group, once", f"{groups}")
+        for value in ("root", "enterprise"):
+            exchange.expect_nowhere(record, value, f"the forged {value}")
 
 
 @requirement("MG-15")
@@ -149,6 +160,86 @@ def test_tier_by_group(stack: Stack, tier: str) -> None:
     user = stack.cluster_identity(f"conformance-{tier}-users")
     token = stack.mint(user).expect_status(201).json["token"]
     assert stack.account_of(token)[0] == f"maas-default-gateway-tier-{tier}"
+
+
+@requirement("MG-57")
+@pytest.mark.parametrize(
+    "group",
+    ["premium-user", "premium-users-two", "Premium-Users", "premium", "enterprise-users,", "",
+     "x" * 4000, "přátelé", "free"],
+)  # fmt: skip
+def test_group_that_is_no_tiers(kube: Kube, group: str) -> None:
+    """Names that begin like a tier's, differ in case, or are odd: not found, and no error."""
+    found, text = kube.post_through_service(
+        "opendatahub", "maas-api:8080", "/v1/tiers/lookup", json.dumps({"groups": [group]}),
+        {"content-type": "application/json"},
+    )  # fmt: skip
+    assert (found, json.loads(text).get("tier")) == (404, None)
+
+
+@requirement("MG-57")
+def test_namespace_that_begins_like_a_tiers(stack: Stack) -> None:
+    """Its accounts' group begins like one of the premium tier: they are free users."""
+    user = stack.cluster_identity("conformance-premium-users-two")
+    token = stack.mint(user).expect_status(201).json["token"]
+    assert stack.account_of(token)[0] == "maas-default-gateway-tier-free"
+
+
+@pytest.fixture
+def mapped(kube: Kube) -> Iterator[Callable[[str, str], None]]:
+    """`mapped(group, tier)` gives a group a tier in tier-to-group-mapping, until the test ends."""
+    mapping = existing(kube, "v1", "ConfigMap", "opendatahub", "tier-to-group-mapping")
+    before = mapping["data"]["tiers"]
+
+    def store(tiers: str) -> None:
+        metadata = {"name": "tier-to-group-mapping", "namespace": "opendatahub"}
+        data = {"tiers": tiers}
+        kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+    def give(group: str, tier: str) -> None:
+        tiers = yaml.safe_load(before)
+        for one in tiers:
+            one["groups"] += [group] if one["name"] == tier else []
+        store(yaml.safe_dump(tiers))
+
+    yield give
+    store(before)
+
+
+@requirement("MG-53")
+def test_gateway_asks_for_the_tier(
+    kube: Kube, stack: Stack, mapped: Callable[[str, str], None]
+) -> None:
+    """A namespace that nobody has heard of: its group is mapped, then mapped otherwise. Each time
+    another account, because the gateway remembers what it was told of one."""
+    namespace = f"conformance-{uuid.uuid4().hex[:8]}"
+    for tier in ("premium", "enterprise"):
+        mapped(f"system:serviceaccounts:{namespace}", tier)
+        user = stack.account_token(namespace)
+        with granted(kube, user, SHARED.namespace, [name_of(SHARED)]):
+            exchange = stack.chat(SHARED, user).expect_status(200)
+        exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
+    kube.delete("v1", "Namespace", "", namespace)
+
+
+@requirement("MG-54")
+def test_what_decides_the_tier(kube: Kube, stack: Stack, decide: Decision) -> None:
+    """An account of a namespace that is no tier's, and of a group that is the free tier's as
+    everybody is: the gateway's word for its tier, and whether it is limited by it."""
+    namespace = f"conformance-{uuid.uuid4().hex[:8]}"
+    user = stack.account_token(namespace)
+    with granted(kube, user, SHARED.namespace, [name_of(SHARED)]):
+        exchanges = [stack.models(SHARED, user) for _ in range(6)]
+    kube.delete("v1", "Namespace", "", namespace)
+    told = exchanges[0].expect_backend_received(SHARED.name).headers.all("x-maas-tier")
+    statuses = [exchange.status for exchange in exchanges]
+    found = {("free", (200,) * 5 + (429,)): "by_group", ("", (200,) * 6): "by_namespace"}
+    decide(found.get(("".join(told), tuple(statuses)), f"tier {told}, {statuses}"))
+
+
+def name_of(model: Provider) -> str:
+    """The LLMInferenceService's name."""
+    return model.path.rpartition("/")[2]
 
 
 @requirement("MG-18")

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fixtures.bodies import SIZES
 from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, Exchange
 from fixtures.requirements import requirement
@@ -14,11 +16,19 @@ from suites.maas_gateway.models import SHARED
 
 UserOf = Callable[[str], Identity]
 REQUEST_WINDOW, TOKEN_WINDOW = 120, 60
+REQUESTS = {"free": 5, "premium": 20, "enterprise": 50}
+TOKENS = {"free": 100, "premium": 50_000, "enterprise": 100_000}
 
 
 def using(stack: Stack, user: Identity, tokens: int) -> Exchange:
     """A chat whose answer reports so many tokens."""
     return stack.chat(SHARED, user, recorder={"total_tokens": tokens})
+
+
+def pressed(stack: Stack, user: Identity, times: int) -> list[Exchange]:
+    """So many requests at the same time."""
+    with ThreadPoolExecutor(times) as threads:
+        return list(threads.map(lambda _: stack.models(SHARED, user), range(times)))
 
 
 def hit(stack: Stack, user: Identity, times: int) -> None:
@@ -55,6 +65,20 @@ def test_request_limit(stack: Stack, user_of: UserOf, tier: str, limit: int) -> 
         stack.models(SHARED, user).expect_status(429).expect_no_backend()
 
 
+@requirement("MG-55")
+def test_requests_at_once(stack: Stack, alice: Identity) -> None:
+    """Twenty at the same time: exactly the free user's five are accepted and forwarded."""
+    exchanges = pressed(stack, alice, 20)
+    statuses = sorted(exchange.status for exchange in exchanges)
+    wanted = [200] * 5 + [429] * 15
+    exchanges[0].expect(CLIENT, statuses == wanted, "five times 200", f"{statuses}")
+    for exchange in exchanges:
+        if exchange.status == 200:
+            exchange.expect_backend_received(SHARED.name)
+        else:
+            exchange.expect_no_backend()
+
+
 @requirement("MG-22")
 def test_request_limit_is_per_user(stack: Stack, alice: Identity, bob: Identity) -> None:
     """Alice has no requests left; Bob is served."""
@@ -73,16 +97,24 @@ def test_refused_request_uses_no_tokens(stack: Stack, alice: Identity) -> None:
 
 @requirement("MG-24")
 @pytest.mark.window
-def test_requests_return_after_the_window(stack: Stack, alice: Identity) -> None:
-    """Refused shortly before two minutes are over, then served again."""
+def test_requests_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
+    """A user of each tier, all waiting together: the last requests come at half time, are refused
+    shortly before two minutes after the first are over, and then served again."""
+    users = [(user_of(tier), limit) for tier, limit in REQUESTS.items()]
     began = time.monotonic()
-    hit(stack, alice, 1)
-    counted = time.monotonic()  # the first hit was counted between `began` and now
-    exhaust(stack, alice)
+    for user, _ in users:
+        hit(stack, user, 1)
+    counted = time.monotonic()  # the first hits were counted between `began` and now
+    wait_until(began + REQUEST_WINDOW / 2)
+    for user, limit in users:
+        hit(stack, user, limit - 1)
+        stack.models(SHARED, user).expect_status(429)
     wait_until(began + REQUEST_WINDOW - 2)
-    stack.models(SHARED, alice).expect_status(429)
+    for user, _ in users:
+        stack.models(SHARED, user).expect_status(429)
     wait_until(counted + REQUEST_WINDOW + 1)
-    hit(stack, alice, 2)
+    for user, _ in users:
+        hit(stack, user, 2)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +174,36 @@ def test_errors_and_listings_consume_no_tokens(stack: Stack, alice: Identity) ->
 
 @requirement("MG-32")
 @pytest.mark.window
-def test_tokens_return_after_the_window(stack: Stack, alice: Identity) -> None:
-    """Refused shortly before a minute is over, then the whole budget again."""
+def test_tokens_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
+    """A user of each tier, all waiting together: half of the budget is used at half time, the next
+    request refused shortly before a minute after the first is over, and then the whole budget is
+    there again."""
+    users = [(user_of(tier), budget) for tier, budget in TOKENS.items()]
     began = time.monotonic()
-    using(stack, alice, 100).expect_status(200)
+    for user, budget in users:
+        using(stack, user, budget // 2).expect_status(200)
     counted = time.monotonic()  # the usage was counted between `began` and now
-    using(stack, alice, 1).expect_status(429)
+    wait_until(began + TOKEN_WINDOW / 2)
+    for user, budget in users:
+        using(stack, user, budget // 2).expect_status(200)
     wait_until(began + TOKEN_WINDOW - 2)
-    using(stack, alice, 1).expect_status(429)
+    for user, _ in users:
+        using(stack, user, 1).expect_status(429)
     wait_until(counted + TOKEN_WINDOW + 1)
-    using(stack, alice, 99).expect_status(200)
-    using(stack, alice, 1).expect_status(200)
+    for user, budget in users:
+        using(stack, user, budget - 1).expect_status(200)
+        using(stack, user, 1).expect_status(200)
+
+
+@requirement("MG-56")
+@pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
+def test_usage_of_large_answers_counts(stack: Stack, user_of: UserOf, stream: bool) -> None:
+    """Of each size a fresh user's one answer, which uses the whole budget."""
+    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    for letters in SIZES[1:]:
+        user, wish = user_of("free"), {"total_tokens": 100, "letters": letters}
+        exchange = stack.chat(SHARED, user, recorder=wish, **more).expect_status(200)
+        size = len(exchange.response.content)
+        exchange.expect(CLIENT, size > letters, f"more than {letters} bytes", f"{size} bytes")
+        assert reported_usage(exchange) == 100
+        using(stack, user, 1).expect_status(429)

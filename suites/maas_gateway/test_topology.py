@@ -1,16 +1,23 @@
 """Steps 1 to 3: class, gateway, policies, and what may attach."""
 
+import copy
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from fixtures.kube import Kube
+from fixtures.documents import Document
+from fixtures.kube import ApplyError, Kube
+from fixtures.local_models import closed_gateway
 from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
+from fixtures.verdicts import Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
 
+GUIDE = Document.read(Path(__file__).parent / "maas-gateway-setup-guide.md")
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
 
@@ -42,8 +49,8 @@ def test_gateway_class(kube: Kube) -> None:
 
 
 @requirement("MG-2")
-def test_gateway_metadata(gateway: dict[str, Any]) -> None:
-    """Labels for queries, and the class."""
+def test_gateway_metadata(kube: Kube, gateway: dict[str, Any]) -> None:
+    """Labels, by which a query finds it and nothing else, and the class."""
     labels = {
         "app.kubernetes.io/name": "maas",
         "app.kubernetes.io/instance": "maas-default-gateway",
@@ -51,6 +58,10 @@ def test_gateway_metadata(gateway: dict[str, Any]) -> None:
     }
     assert labels.items() <= gateway["metadata"]["labels"].items()
     assert gateway["spec"]["gatewayClassName"] == "openshift-default"
+    found = kube.all(GATEWAY_API, "Gateway", "", labels)
+    assert [(g["metadata"]["namespace"], g["metadata"]["name"]) for g in found] == [
+        (MAAS["namespace"], MAAS["name"])
+    ]
 
 
 @requirement("MG-3")
@@ -66,6 +77,115 @@ def test_gateway_is_programmed(gateway: dict[str, Any]) -> None:
     """Programmed, with an address."""
     assert conditions(gateway["status"]) == {"Accepted": "True", "Programmed": "True"}
     assert gateway["status"]["addresses"]
+
+
+@requirement("MG-4")
+def test_kubectl_prints_the_gateway(kube: Kube, gateway: dict[str, Any]) -> None:
+    """The columns of the expected output, and what stands in them."""
+    row = kube.row(GATEWAY_API, "Gateway", MAAS["namespace"], MAAS["name"])
+    assert list(row)[:5] == ["NAME", "CLASS", "ADDRESS", "PROGRAMMED", "AGE"]
+    address = gateway["status"]["addresses"][0]["value"]
+    wanted = (MAAS["name"], "openshift-default", address, "True")
+    assert tuple(row.values())[:4] == wanted
+
+
+@requirement("MG-48")
+def test_which_listeners(gateway: dict[str, Any], decide: Decision) -> None:
+    """Protocols and ports."""
+    found = {(li["protocol"], li["port"]) for li in gateway["spec"]["listeners"]}
+    outcomes = {
+        frozenset({("HTTP", 80), ("HTTPS", 443)}): "http_and_https",
+        frozenset({("HTTP", 80)}): "http_alone",
+        frozenset({("HTTPS", 443)}): "https_alone",
+    }
+    decide(outcomes.get(frozenset(found), f"{sorted(found)}"))
+
+
+@requirement("MG-50")
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("kuadrant.io/v1", "AuthPolicy"),
+        ("kuadrant.io/v1", "RateLimitPolicy"),
+        ("kuadrant.io/v1alpha1", "TokenRateLimitPolicy"),
+    ],
+)
+def test_policy_kind_is_served(kube: Kube, api_version: str, kind: str) -> None:
+    """In the version of the documents, and there is at least MaaS' own."""
+    assert kube.serves(api_version, kind)
+    assert kube.all(api_version, kind, "openshift-ingress")
+
+
+def printed(section: str) -> list[dict[str, Any]]:
+    """The objects between `<<EOF` and `EOF` in a section of the guide."""
+    (command,) = [text for text in GUIDE.code(section, "bash") if "<<EOF" in text]
+    text = command.partition("<<EOF\n")[2].partition("EOF\n")[0]
+    return list(yaml.safe_load_all(text))
+
+
+@requirement("MG-52")
+@pytest.mark.parametrize(
+    ("section", "kind"),
+    [
+        ("Step 1: Create GatewayClass", "GatewayClass"),
+        ("Step 2: Create the MaaS Gateway", "Gateway"),
+    ],
+)
+def test_printed_yaml_can_be_applied(kube: Kube, section: str, kind: str) -> None:
+    """Word for word, no field refused or dropped; nothing is stored (`--dry-run=server`)."""
+    (obj,) = printed(section)
+    taken = kube.apply(obj, dry_run=True)
+    assert taken["kind"] == obj["kind"] == kind
+    for name, value in obj["spec"].items():
+        if name != "listeners":
+            assert taken["spec"][name] == value
+    wanted = {li["name"]: li for li in obj["spec"].get("listeners", [])}
+    found = {li["name"]: li for li in taken["spec"].get("listeners", [])}
+    for name, listener in wanted.items():
+        assert listener.items() <= found[name].items()
+
+
+@requirement("MG-45")
+def test_where_a_model_names_its_gateway(kube: Kube, decide: Decision) -> None:
+    """The printed model, as it is printed and with the gateway under its router."""
+    (text,) = GUIDE.code("Step 4: Configure Models to Use MaaS Gateway", "yaml")
+    model = yaml.safe_load(text)
+    model["spec"]["template"] = {}  # the guide leaves it to the reader
+    moved = copy.deepcopy(model)
+    moved["spec"]["router"]["gateway"] = moved["spec"].pop("gateway")
+    kube.apply(moved, dry_run=True)
+    try:
+        taken = kube.apply(model, dry_run=True)
+    except ApplyError as error:
+        refused = "spec.gateway" in str(error)
+        decide("router_gateway_refs" if refused else str(error))
+    else:
+        decide("gateway_refs" if "gateway" in taken["spec"] else "router_gateway_refs")
+
+
+def version_of(kube: Kube) -> tuple[int, ...]:
+    """OpenShift's version, from its ClusterVersion: (4, 19, 9)."""
+    found = existing(kube, "config.openshift.io/v1", "ClusterVersion", "", "version")
+    text = found["status"]["desired"]["version"].partition("-")[0]
+    return tuple(int(number) for number in text.split("."))
+
+
+@requirement("MG-49")
+@pytest.mark.capability("openshift")
+def test_which_openshift(kube: Kube, decide: Decision) -> None:
+    """What the cluster is."""
+    version = version_of(kube)
+    assert version >= (4, 18), f"OpenShift {version} is older than both documents want"
+    decide("new_enough_for_both" if version >= (4, 19, 9) else "for_the_dual_gateway_alone")
+
+
+@requirement("MG-51")
+@pytest.mark.capability("openshift")
+def test_class_comes_with_openshift(kube: Kube) -> None:
+    """Nobody but the platform has written it."""
+    found = existing(kube, GATEWAY_API, "GatewayClass", "", "openshift-default")
+    writers = {entry["manager"] for entry in found["metadata"]["managedFields"]}
+    assert not {w for w in writers if w.startswith("kubectl")}, f"written by {sorted(writers)}"
 
 
 def route(name: str, namespace: str, parent: dict[str, str]) -> dict[str, Any]:
@@ -94,24 +214,6 @@ def accepted(kube: Kube, namespace: str, name: str) -> tuple[str, str]:
     return until(f"a status of route {name}", look, lambda seen: seen != ("", ""), ENFORCED_SECONDS)
 
 
-@pytest.fixture
-def closed_gateway(kube: Kube) -> Iterator[str]:
-    """A namespace with a gateway `closed`, whose listener takes routes of that namespace alone."""
-    name = f"conformance-{uuid.uuid4().hex[:8]}"
-    listener = {"name": "http", "port": 80, "protocol": "HTTP",
-                "allowedRoutes": {"namespaces": {"from": "Same"}}}  # fmt: skip
-    gateway = {
-        "apiVersion": GATEWAY_API,
-        "kind": "Gateway",
-        "metadata": {"name": "closed", "namespace": name},
-        "spec": {"gatewayClassName": "openshift-default", "listeners": [listener]},
-    }
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    kube.apply(gateway)
-    yield name
-    kube.delete("v1", "Namespace", "", name)
-
-
 @requirement("MG-5")
 def test_route_of_any_namespace_attaches(kube: Kube, namespace: str) -> None:
     """A namespace that nobody has told the gateway of."""
@@ -120,10 +222,11 @@ def test_route_of_any_namespace_attaches(kube: Kube, namespace: str) -> None:
 
 
 @requirement("MG-6")
-def test_listener_refuses_a_route(kube: Kube, namespace: str, closed_gateway: str) -> None:
+def test_listener_refuses_a_route(kube: Kube, namespace: str) -> None:
     """A gateway whose listener is for its own namespace."""
-    kube.apply(route("guest", namespace, {"name": "closed", "namespace": closed_gateway}))
-    assert accepted(kube, namespace, "guest") == ("False", "NotAllowedByListeners")
+    with closed_gateway(kube) as closed:
+        kube.apply(route("guest", namespace, closed))
+        assert accepted(kube, namespace, "guest") == ("False", "NotAllowedByListeners")
 
 
 @requirement("MG-7")

@@ -1,12 +1,14 @@
 """The providers of the demo and the users that the tests need."""
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from fixtures.clusters import Access
 from fixtures.kube import Kube
-from fixtures.stack import Identity, Provider, Stack
+from fixtures.secrets import Secret
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from suites.mixed_providers.providers import ALL
 
 
@@ -26,9 +28,23 @@ def alice(stack: Stack) -> Identity:
 
 
 @pytest.fixture
+def heavy_user(stack: Stack) -> Identity:
+    """A user of the enterprise tier: fifty requests in two minutes, and tokens enough."""
+    return stack.account_token(f"{TIER_PREFIX}enterprise")
+
+
+@pytest.fixture
 def bob(stack: Stack) -> Identity:
     """Another one."""
     return stack.free_user()
+
+
+@pytest.fixture
+def openshift_login() -> Identity:
+    """Who is logged in: the token of `oc whoami -t`."""
+    done = subprocess.run(["oc", "whoami", "-t"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"oc whoami -t: {done.stderr.strip()}; log in with `oc login`"
+    return Identity(Secret(done.stdout.strip()))
 
 
 @pytest.fixture(params=ALL, ids=str)

@@ -1,5 +1,7 @@
 """The document's providers: models, paths, headers and keys are its own."""
 
+from dataclasses import replace
+
 from fixtures.secrets import Secret
 from fixtures.stack import Provider
 
@@ -43,3 +45,8 @@ LOCAL = Provider(
 )
 EXTERNAL = [OPENAI, ANTHROPIC, VLLM]
 ALL = [*EXTERNAL, LOCAL]
+
+
+def documents(provider: Provider) -> Provider:
+    """The document's own simulator of a provider, which runs beside its recorder."""
+    return replace(provider, service=f"documents-{provider.name}:8000")

@@ -7,11 +7,13 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT
+from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import AUDIENCE, Identity, Provider, Stack
 from fixtures.tokens import expired
-from suites.mixed_providers.providers import ALL, LOCAL
+from fixtures.verdicts import Decision
+from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
 
 @requirement("MP-9")
@@ -25,6 +27,14 @@ def test_cluster_identity_is_exchanged_for_a_token(stack: Stack) -> None:
     assert body["expiration"] == "10m0s"
     assert body["expiresAt"] - body["issuedAt"] == 600
     assert (body["expiresAt"], body["jti"]) == (claims["exp"], claims["jti"])
+
+
+@requirement("MP-55")
+@pytest.mark.capability("openshift_login")
+def test_openshift_login_is_exchanged(stack: Stack, openshift_login: Identity) -> None:
+    """The document's own way in: the token of `oc whoami -t`."""
+    answer = stack.mint(openshift_login, "10m").expect_status(201)
+    assert stack.claims(answer.json["token"])["aud"] == [AUDIENCE]
 
 
 @requirement("MP-20")
@@ -75,3 +85,20 @@ def test_local_model_wants_the_right_to_use_it(stack: Stack) -> None:
     """403 for a ServiceAccount with the right audience and no RBAC on the model."""
     stranger = stack.account_token("conformance-strangers")
     stack.chat(LOCAL, stranger).expect_status(403).expect_no_backend()
+
+
+@requirement("MP-63")
+def test_which_policy_guards_the_local_model(
+    kube: Kube, stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """Whose header the workload gets: X-MaaS-Tier is the gateway's policy's alone; and whether a
+    policy names the route. A bridge's own policy sends none."""
+    policies = kube.all("kuadrant.io/v1", "AuthPolicy")
+    targets = {(p["spec"]["targetRef"]["kind"], p["spec"]["targetRef"]["name"]) for p in policies}
+    own = ("HTTPRoute", f"{LOCAL.path.rpartition('/')[2]}-kserve-route") in targets
+    record = stack.chat(LOCAL, alice).expect_status(200).expect_backend_received(LOCAL.name)
+    told = record.headers.all("x-maas-tier")
+    bridged = stack.chat(OPENAI, alice).expect_status(200).expect_backend_received(OPENAI.name)
+    assert bridged.headers.all("x-maas-tier") == []
+    found = {(False, 1): "gateway", (True, 0): "route"}
+    decide(found.get((own, len(told)), f"own policy: {own}, X-MaaS-Tier: {told}"))

@@ -1,14 +1,19 @@
 """GET /v1/models: one listing of local and external models."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
 from fixtures.evidence import CLIENT
+from fixtures.grants import granted
 from fixtures.kube import Kube
+from fixtures.local_models import closed_gateway, local_model
+from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
-from fixtures.stack import Identity, Stack
+from fixtures.stack import Identity, Provider, Stack
+from fixtures.waiting import DEPLOYED_SECONDS, until
 
 EXTERNAL = {"gpt-4": "openai", "claude-3-sonnet": "anthropic", "Qwen/Qwen3-0.6B": "vllm"}
 LOCAL = "facebook/opt-125m"
@@ -42,14 +47,15 @@ def test_listing_has_all_models(stack: Stack, alice: Identity, registered: dict[
 
 
 @requirement("MP-11")
-def test_local_entry_has_the_documented_fields(listing: dict[str, dict[str, Any]]) -> None:
+def test_local_entry_has_the_documented_fields(
+    stack: Stack, listing: dict[str, dict[str, Any]]
+) -> None:
     """Every field of the example output; the url is the model's own path at the gateway."""
     entry = listing[LOCAL]
     assert set(entry) == {"id", "created", "object", "owned_by", "url", "ready"}
     assert (entry["object"], entry["owned_by"], entry["ready"]) == ("model", "vllm", True)
     assert isinstance(entry["created"], int)
-    assert entry["url"].startswith("http")
-    assert entry["url"].endswith("/llm/facebook-opt-125m-simulated")
+    assert entry["url"] == f"http://{stack.host}/llm/facebook-opt-125m-simulated"
 
 
 @requirement("MP-12")
@@ -71,3 +77,31 @@ def test_external_part_comes_from_the_config_map(
     """What external-model-registry lists is what the listing shows as external."""
     external = {id_: e["owned_by"] for id_, e in listing.items() if "url" not in e}
     assert external == registered
+
+
+@pytest.fixture
+def unready(kube: Kube, stack: Stack, heavy_user: Identity) -> Iterator[Provider]:
+    """A model that answers and is not Ready: the second gateway that it names refuses its route."""
+    with (
+        closed_gateway(kube) as closed,
+        local_model(kube, "llm", gateways=[closed]) as made,
+        granted(kube, heavy_user, "llm", [made.name]),
+    ):
+        # Not too often: each question is one of the user's fifty.
+        until(f"{made.name} to answer", lambda: stack.models(made, heavy_user).status,
+              lambda seen: seen == 200, DEPLOYED_SECONDS, every=0.5)  # fmt: skip
+        yield made
+
+
+@requirement("MP-67")
+def test_ready_is_said_of_what_is_ready(
+    kube: Kube, stack: Stack, heavy_user: Identity, unready: Provider
+) -> None:
+    """What the object says of itself is what the listing says of it."""
+    model = existing(kube, "serving.kserve.io/v1alpha1", "LLMInferenceService", "llm", unready.name)
+    assert conditions(model["status"])["Ready"] == "False"
+    exchange = stack.send("GET", "/v1/models", heavy_user).expect_status(200)
+    said = {entry["id"]: entry["ready"] for entry in exchange.json["data"]}
+    exchange.expect(CLIENT, said[LOCAL] is True, f"{LOCAL} ready", f"{said}")
+    shown = said.get(unready.model, False)
+    exchange.expect(CLIENT, shown is False, f"{unready.model} not ready", f"{said}")

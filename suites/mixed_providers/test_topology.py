@@ -5,6 +5,9 @@ import pytest
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
+from fixtures.stack import Identity, Stack
+from fixtures.verdicts import Decision
+from suites.mixed_providers.providers import VLLM
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
@@ -12,12 +15,17 @@ BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
 
 @requirement("MP-1")
 @pytest.mark.parametrize(
-    ("namespace", "name"),
-    [("openshift-ingress", "maas-default-gateway"), ("default", "poc-gateway")],
+    ("namespace", "name", "gateway_class"),
+    [
+        ("openshift-ingress", "maas-default-gateway", "openshift-default"),
+        ("default", "poc-gateway", "wg-ai-gateway"),
+    ],
 )
-def test_gateway_is_programmed(kube: Kube, namespace: str, name: str) -> None:
-    """Accepted and Programmed, every listener too, with an address."""
-    status = existing(kube, GATEWAY_API, "Gateway", namespace, name)["status"]
+def test_gateway_is_programmed(kube: Kube, namespace: str, name: str, gateway_class: str) -> None:
+    """Of its class, Accepted and Programmed, every listener too, with an address."""
+    gateway = existing(kube, GATEWAY_API, "Gateway", namespace, name)
+    assert gateway["spec"]["gatewayClassName"] == gateway_class
+    status = gateway["status"]
     assert conditions(status) == {"Accepted": "True", "Programmed": "True"}
     assert [
         li["name"] for li in status["listeners"] if conditions(li)["Programmed"] != "True"
@@ -56,10 +64,19 @@ def test_kserve_creates_the_route(kube: Kube) -> None:
     (parent,) = route["status"]["parents"]
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
+    assert conditions(model["status"])["Ready"] == "True"
+
+
+# The vLLM server's name is the reader's to set (step 3a): here a recorder's in the cluster.
+HOSTS = {
+    "openai": "openai-simulator.external-models.svc.cluster.local",
+    "anthropic": "anthropic-simulator.external-models.svc.cluster.local",
+    "vllm": "vllm-server.external-models.svc.cluster.local",
+}
 
 
 @requirement("MP-4")
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "vllm"])
+@pytest.mark.parametrize("provider", HOSTS)
 def test_backend_resolves_by_fqdn(kube: Kube, provider: str) -> None:
     """The egress route's backend is an XBackendDestination of type Fqdn, and resolves."""
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", f"{provider}-route")
@@ -70,7 +87,8 @@ def test_backend_resolves_by_fqdn(kube: Kube, provider: str) -> None:
     )
     destination = backend["spec"]["destination"]
     assert destination["type"] == "Fqdn"
-    assert destination["fqdn"]["hostname"]
+    assert destination["fqdn"]["hostname"] == HOSTS[provider]
+    assert [port["number"] for port in destination["ports"]] == [8000]
     (parent,) = route["status"]["parents"]
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
 
@@ -83,6 +101,91 @@ def test_provider_has_its_own_route_and_policy(kube: Kube, provider: str) -> Non
     (parent,) = route["status"]["parents"]
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
+    refs = [ref for rule in route["spec"]["rules"] for ref in rule["backendRefs"]]
+    assert [(ref["name"], ref["port"]) for ref in refs] == [("envoy-poc-gateway", 80)]
     policy = existing(kube, "kuadrant.io/v1", "AuthPolicy", "default", f"{provider}-bridge-auth")
     assert policy["spec"]["targetRef"]["name"] == f"{provider}-bridge"
     assert conditions(policy["status"]) == {"Accepted": "True", "Enforced": "True"}
+
+
+@requirement("MP-50")
+@pytest.mark.parametrize(
+    ("namespace", "name", "image"),
+    [
+        ("ai-gateway-system", "ai-gateway-controller", "ghcr.io/nerdalert/wg-ai-gateway:latest"),
+        ("opendatahub", "maas-api", "ghcr.io/nerdalert/maas-api:external-models"),
+    ],
+)
+def test_image_is_the_fork(kube: Kube, namespace: str, name: str, image: str) -> None:
+    """The documented image, and `kubectl rollout status` has nothing to wait for."""
+    deployment = existing(kube, "apps/v1", "Deployment", namespace, name)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == image
+    status = deployment["status"]
+    assert status["observedGeneration"] == deployment["metadata"]["generation"]
+    assert status["updatedReplicas"] == status["replicas"] == status["availableReplicas"]
+
+
+@requirement("MP-52")
+@pytest.mark.parametrize("app", ["openai-simulator", "anthropic-simulator"])
+def test_simulator_is_ready(kube: Kube, app: str) -> None:
+    """`kubectl wait --for=condition=ready pod -l app=… -n external-models`."""
+    pods = [
+        pod
+        for pod in kube.all("v1", "Pod", "external-models")
+        if pod["metadata"].get("labels", {}).get("app") == app
+    ]
+    assert [conditions(pod["status"])["Ready"] for pod in pods] == ["True"]
+
+
+@requirement("MP-54")
+def test_host_is_the_clusters(kube: Kube, stack: Stack, alice: Identity) -> None:
+    """`maas.` and `spec.domain` of the cluster's Ingress configuration, on the listener and in
+    what answers."""
+    cluster = existing(kube, "config.openshift.io/v1", "Ingress", "", "cluster")
+    wanted = f"maas.{cluster['spec']['domain']}"
+    gateway = existing(kube, GATEWAY_API, "Gateway", "openshift-ingress", "maas-default-gateway")
+    (listener,) = [li for li in gateway["spec"]["listeners"] if li["name"] == "https"]
+    assert listener["hostname"] == wanted
+    assert stack.host == wanted
+    stack.send("GET", "/v1/models", alice).expect_status(200)
+
+
+@requirement("MP-62")
+def test_how_the_remote_vllm_is_found(
+    kube: Kube, stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """By what the destination says, and by what stands beside it under its name."""
+    backend = existing(
+        kube, f"{BACKEND_GROUP}/v0alpha0", "XBackendDestination", "default", "vllm-backend"
+    )
+    service = kube.get("v1", "Service", "default", "vllm-backend")
+    slices = [
+        one
+        for one in kube.all("discovery.k8s.io/v1", "EndpointSlice", "default")
+        if one["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "vllm-backend"
+    ]
+    stack.chat(VLLM, alice).expect_status(200).expect_backend_received(VLLM.name)
+    kind = backend["spec"]["destination"]["type"]
+    beside = bool(service or slices)
+    found = {("Fqdn", False): "dns", ("Fqdn", True): "endpoints", ("Service", True): "endpoints"}
+    decide(found.get((kind, beside), f"type {kind}, Service or EndpointSlices: {beside}"))
+
+
+@requirement("MP-64")
+def test_destination_rule_has_tls(kube: Kube) -> None:
+    """For the workload's Service, by its full name."""
+    host = "facebook-opt-125m-simulated-kserve-workload-svc.llm.svc.cluster.local"
+    rules = kube.all("networking.istio.io/v1", "DestinationRule", "llm")
+    modes = [r["spec"]["trafficPolicy"]["tls"]["mode"] for r in rules if r["spec"]["host"] == host]
+    assert modes == ["SIMPLE"]
+
+
+@requirement("MP-49")
+@pytest.mark.capability("operators")
+def test_operators_are_installed(kube: Kube) -> None:
+    """What `deploy-rhoai-stable.sh` leaves: every ClusterServiceVersion Succeeded."""
+    versions = kube.all("operators.coreos.com/v1alpha1", "ClusterServiceVersion")
+    phases = {v["metadata"]["name"].split(".")[0]: v["status"]["phase"] for v in versions}
+    assert {"rhods-operator", "rhcl-operator"} <= phases.keys()
+    assert set(phases.values()) == {"Succeeded"}

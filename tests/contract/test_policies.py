@@ -138,12 +138,13 @@ def test_second_policy_on_a_target_is_conflicted(cluster: Cluster, namespace: st
     wait_for(cluster, "ratelimitpolicy/first", namespace, "Enforced=True/Enforced")
 
 
-def test_wrong_predicate_is_invalid(cluster: Cluster, namespace: str) -> None:
-    """CEL that does not compile is Accepted=False with the compiler's words."""
+def test_wrong_predicate_is_not_enforced(cluster: Cluster, namespace: str) -> None:
+    """CEL that does not compile stays Accepted, and is Enforced=False."""
     limit = {"rates": [{"limit": 1, "window": "1m"}], "when": [{"predicate": "auth.identity.=="}]}
     odd = policy("TokenRateLimitPolicy", "odd", namespace, "web", limits={"x": limit})
     applied(cluster, route("web", namespace), odd)
-    wait_for(cluster, "tokenratelimitpolicy/odd", namespace, "Accepted=False/Invalid")
+    wait_for(cluster, "tokenratelimitpolicy/odd", namespace, "Enforced=False/InvalidCelExpression")
+    wait_for(cluster, "tokenratelimitpolicy/odd", namespace, "Accepted=True/Accepted")
 
 
 def test_overrides_win_over_the_route(cluster: Cluster, namespace: str) -> None:

@@ -10,51 +10,126 @@ import pytest
 
 from fixtures.budget import reported_usage, spend
 from fixtures.evidence import Exchange, HopMismatch, Observatory, Record
-from fixtures.requirements import Requirement, RequirementError, load, load_all
+from fixtures.plugin import SUITES
+from fixtures.requirements import Requirement, RequirementError, read, read_all
 from fixtures.secrets import Secret, redact
 from fixtures.verdicts import Decision, Failure, TestResult, judge
 from fixtures.waiting import WaitTimeout, until
 
-GOOD = """
-- id: XX-1
-  title: One
-  kind: flow
-  level: core
-  source: {document: d.md, section: "S"}
-  expects: something
+DOCUMENT = """# Guide
+
+## Limits
+
+- **Free**: 5 requests
+- **Premium**: 20 requests
+
+| Path | Handler |
+|---|---|
+| `/v1` | MaaS |
+
+```bash
+# not a heading
+kubectl apply \\
+  -f file.yaml
+```
+
+## Links
+
+[one](two)
 """
+GOOD = """document: d.md
+sections:
+- section: Limits
+  statements:
+  - quote: "**Free**: 5 requests"
+    requirements:
+    - id: XX-1
+      title: One
+      kind: flow
+      level: core
+      expects: something
+  - quote: "**Premium**: 20 requests"
+    requirements: [XX-1]
+  - quote: "`/v1` | MaaS"
+    not_testable: a path of no one's
+  - quote: "# not a heading … -f file.yaml"
+    not_testable: a command
+- section: Links
+  statements:
+  - {quote: "[one](two)", not_testable: a link}
+"""
+
+
+def profile(folder: Path, text: str, document: str = DOCUMENT) -> Path:
+    """A profile's folder with its requirements and its document."""
+    folder.mkdir(exist_ok=True)
+    (folder / "d.md").write_text(document)
+    file = folder / "requirements.yaml"
+    file.write_text(text)
+    return file
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (GOOD.replace("XX-1", "X1"), "an id looks like"),
+        (GOOD.replace("id: XX-1", "id: X1"), "an id looks like"),
         (GOOD.replace("kind: flow", "kind: fluid"), "kind 'fluid'"),
         (GOOD.replace("level: core", "level: hard"), "level 'hard'"),
-        (GOOD.replace("  expects: something", ""), "'expects' is missing"),
-        (GOOD + "  extra: 1\n", "unknown fields ['extra']"),
+        (GOOD.replace("      expects: something\n", ""), "'expects' is missing"),
+        (GOOD.replace("expects:", "extra: 1\n      expects:"), "unknown fields ['extra']"),
         (GOOD.replace("kind: flow", "kind: disputed"), "outcomes go with kind disputed"),
-        (GOOD + "  outcomes: {a: b}\n", "outcomes go with kind disputed"),
+        (GOOD.replace("5 requests", "6 requests"), "does not stand there"),
+        (GOOD.replace("**Premium**: 20", "**Free**: 5").replace('"**Free**', '"**Premium**', 1)
+         .replace("**Premium**: 5", "**Premium**: 20", 1), "stands before the quote above it"),
+        (GOOD.replace("section: Links", "section: Link"), "there is no section 'Link'"),
+        (GOOD.replace("d.md", "e.md"), "No such file"),
+        (GOOD.replace("not_testable: a link", "why: so"), "unknown fields ['why']"),
+        (GOOD.replace(", not_testable: a link", ""), "or not_testable with the reason"),
     ],
-)
+)  # fmt: skip
 def test_wrong_requirements_are_refused(tmp_path: Path, text: str, says: str) -> None:
-    file = tmp_path / "requirements.yaml"
-    file.write_text(text)
     with pytest.raises(RequirementError) as refused:
-        load(file)
+        read(profile(tmp_path, text))
     assert says in str(refused.value)
 
 
-def test_doubled_ids_are_refused(tmp_path: Path) -> None:
-    for profile in ("a", "b"):
-        (tmp_path / profile).mkdir()
-        (tmp_path / profile / "requirements.yaml").write_text(GOOD)
+def test_doubled_and_unknown_ids_are_refused(tmp_path: Path) -> None:
+    profile(tmp_path / "a", GOOD)
+    other = profile(tmp_path / "b", GOOD)
     with pytest.raises(RequirementError, match="XX-1 is there twice"):
-        load_all(tmp_path)
+        read_all(tmp_path)
+    other.write_text(GOOD.replace("id: XX-1", "id: YY-1").replace("[XX-1]", "[XX-7]"))
+    with pytest.raises(RequirementError, match="line 6: no requirement XX-7"):
+        read_all(tmp_path)
+
+
+def test_requirement_has_its_sentence(tmp_path: Path) -> None:
+    (reading,) = read(profile(tmp_path, GOOD))
+    (one,) = reading.requirements
+    assert (one.quote, one.line, one.section) == ("**Free**: 5 requests", 5, "Limits")
+    assert [s.lines for s in reading.statements] == [[5], [6], [10], [13, 14, 15], [20]]
+    assert reading.uncovered() == []
+
+
+@pytest.mark.parametrize("line", ["- **Enterprise**: 50 requests", "| `/v2` | vSR |", "says more"])
+def test_line_that_nothing_quotes_is_found(tmp_path: Path, line: str) -> None:
+    text = DOCUMENT.replace("\n\n```bash", f"\n{line}\n\n```bash")
+    (reading,) = read(profile(tmp_path, GOOD, text))
+    assert [reading.document.line(n) for n in reading.uncovered()] == [line]
+
+
+def test_every_line_of_the_documents_is_covered() -> None:
+    """A line that states something has a requirement, or a reason why it has none."""
+    found = [
+        f"{reading.document.name}:{number}: {reading.document.line(number).strip()}"
+        for reading in read_all(SUITES)
+        for number in reading.uncovered()
+    ]
+    assert found == []
 
 
 def requirement(kind: str = "flow", **outcomes: str) -> Requirement:
-    return Requirement("XX-1", "t", kind, "core", "d.md", "s", "e", "p", outcomes)
+    return Requirement("XX-1", "t", kind, "core", "d.md", "s", "e", "p", outcomes=outcomes)
 
 
 def result(outcome: str, decided: str = "") -> TestResult:
@@ -70,7 +145,8 @@ def result(outcome: str, decided: str = "") -> TestResult:
         ("flow", [result("passed")], "conformant"),
         ("flow", [result("passed"), result("failed")], "nonconformant"),
         ("flow", [result("skipped")], "not applicable"),
-        ("flow", [result("skipped"), result("passed")], "conformant"),
+        ("flow", [result("skipped"), result("passed")], "not applicable"),
+        ("flow", [result("skipped"), result("failed")], "nonconformant"),
         ("gap", [result("passed", "present")], "gap present"),
         ("gap", [result("passed", "closed")], "gap closed"),
         ("gap", [result("passed")], "nonconformant"),

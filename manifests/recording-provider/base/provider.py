@@ -5,19 +5,23 @@ so that the same provider runs on every cluster. It checks its key, answers only
 that the real providers have (so a prefix that was not stripped shows), and hands out what
 it received:
 
-    GET /_recorder/requests?id=ID  →  {"requests": [{"method", "path", "headers", "body", "tls"}]}
+    GET /_recorder/requests?id=ID
+        → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls"}]}
 
-A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, that it is an
+A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, what it says:
+`{"recorder": {"text": "…"}}` or how many letters: `{"recorder": {"letters": 1000}}`, that it is an
 error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
 (seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`.
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
-list of [name, value] with lower-case names; `body` is the text.
+list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
+and `size` and `digest` (SHA-256) are of its bytes. POST `/v1/echo` answers with the body itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import socket
 import ssl
@@ -29,7 +33,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 Object = dict[str, Any]
-REMEMBERED = 20_000
+REMEMBERED, REMEMBERED_LETTERS = 20_000, 16_384
 TLS = b"\x16"  # the first byte of a TLS handshake
 ANSWER = "This is a recorded answer."
 
@@ -75,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def _handle(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self._body()
         # As it came: http.server makes one slash of two, and a doubled slash is a defect.
         target = self.requestline.split()[1]
         path, _, query = target.partition("?")
@@ -89,12 +93,28 @@ class Handler(BaseHTTPRequestHandler):
                 "method": self.command,
                 "path": target,
                 "headers": [[name.lower(), value] for name, value in self.headers.items()],
-                "body": text,
+                "body": text[:REMEMBERED_LETTERS],
+                "size": len(body),
+                "digest": hashlib.sha256(body).hexdigest(),
                 "tls": isinstance(self.connection, ssl.SSLSocket),
                 "time": time.time(),
             }
         )
+        if path == "/v1/echo" and self.command == "POST":
+            return self._send(200, self.headers.get("content-type", "text/plain"), body)
         return self._answer(path, text)
+
+    def _body(self) -> bytes:
+        """The request's body, however its length is told (RFC 9112, section 6)."""
+        if self.headers.get("transfer-encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline() not in (b"\r\n", b""):
+            pass  # trailers
+        return b"".join(pieces)
 
     def _recorded(self, wanted: str) -> None:
         def is_wanted(request: Object) -> bool:
@@ -126,9 +146,10 @@ class Handler(BaseHTTPRequestHandler):
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
         time.sleep(wish.get("hang", 0))
         usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
+        said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
         if body.get("stream"):
-            return self._stream(body, usage)
-        message = {"role": "assistant", "content": ANSWER}
+            return self._stream(body, usage, said)
+        message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return self._json(
             200, {**self._head("chat.completion"), "choices": [choice], "usage": usage}
@@ -163,14 +184,14 @@ class Handler(BaseHTTPRequestHandler):
         prompt = min(2, total)
         return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
 
-    def _stream(self, body: Object, usage: Object) -> None:
+    def _stream(self, body: Object, usage: Object, said: str) -> None:
         head = self._head("chat.completion.chunk")
 
         def choice(delta: Object, reason: str | None = None) -> list[Object]:
             return [{"index": 0, "delta": delta, "finish_reason": reason}]
 
         events = [{**head, "choices": choice({"role": "assistant", "content": ""})}]
-        events += [{**head, "choices": choice({"content": f"{w} "})} for w in ANSWER.split()]
+        events += [{**head, "choices": choice({"content": f"{w} "})} for w in said.split()]
         events.append({**head, "choices": choice({}, "stop")})
         if (body.get("stream_options") or {}).get("include_usage"):
             events.append({**head, "choices": [], "usage": usage})
@@ -191,9 +212,11 @@ class Handler(BaseHTTPRequestHandler):
         self._json(status, {"error": {"message": message, "code": code}})
 
     def _json(self, status: int, body: Object) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, "application/json", json.dumps(body).encode())
+
+    def _send(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -298,7 +298,7 @@ def _(_: Any) -> None:
         found = right(self, gateway, route)
         own = found.effective.get(AUTH)
         if own and own["spec"]["targetRef"]["kind"] == "HTTPRoute":
-            found.effective = {AUTH: own}
+            found.effective = found.enforced = {AUTH: own}
         return found
 
     kuadrant_topology.Topology._path = path  # type: ignore[method-assign]

@@ -254,7 +254,7 @@ def _(_: Any) -> None:
 
     def init(self: Any, *args: Any) -> None:
         right(self, *args)
-        if any(problem[0] == "Invalid" for problem in self._problems.values()):
+        if self._invalid:
             self.paths = []
 
     kuadrant_topology.Topology.__init__ = init  # type: ignore[method-assign]

@@ -1,0 +1,56 @@
+"""What passes through the gateways passes unchanged, whatever its size, and once."""
+
+import hashlib
+
+import pytest
+
+from fixtures.bodies import SIZES, filled
+from fixtures.evidence import BACKEND, CLIENT
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Provider, Stack
+from suites.mixed_providers.providers import LOCAL, OPENAI
+
+
+@requirement("MP-61")
+@pytest.mark.parametrize("kind", ["application/json", "application/octet-stream"])
+@pytest.mark.parametrize("through", [OPENAI, LOCAL], ids=["two-gateways", "one-gateway"])
+def test_bodies_pass_unchanged(
+    stack: Stack, heavy_user: Identity, through: Provider, kind: str
+) -> None:
+    """The provider has the client's bytes, and the client gets the provider's, which are the
+    same: it echoes."""
+    for size in SIZES:
+        body, headers = filled(size), {"content-type": kind}
+        exchange = stack.send("POST", f"{through.path}/v1/echo", heavy_user, body, headers)
+        record = exchange.expect_status(200).expect_backend_received(through.name)
+        wanted = (size, hashlib.sha256(body).hexdigest())
+        found = (record.size, record.digest)
+        exchange.expect(BACKEND, found == wanted, f"{size} bytes as sent", f"{record.size} bytes")
+        answer = exchange.response.content
+        exchange.expect(CLIENT, answer == body, f"{size} bytes as sent", f"{len(answer)} bytes")
+
+
+@requirement("MP-61")
+@pytest.mark.parametrize("text", ["Přelož mi tuto větu 你好 🙂", "", " ", '\u0000\u202e\\"\n'])
+def test_prompt_passes_unchanged(stack: Stack, heavy_user: Identity, text: str) -> None:
+    """Letters of any script, an empty prompt, and what JSON has to escape; both ways."""
+    messages = [{"role": "user", "content": text}]
+    wish = {"text": text}
+    exchange = stack.chat(OPENAI, heavy_user, messages=messages, recorder=wish).expect_status(200)
+    record = exchange.expect_backend_received(OPENAI.name)
+    said = record.json["messages"]
+    exchange.expect(BACKEND, said == messages, f"{messages}", f"{said}")
+    answer = exchange.json["choices"][0]["message"]["content"]
+    exchange.expect(CLIENT, answer == text, repr(text), repr(answer))
+
+
+@requirement("MP-66")
+@pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 504])
+def test_error_of_a_provider_comes_back(
+    stack: Stack, heavy_user: Identity, provider: Provider, status: int
+) -> None:
+    """With the provider's own body, and nobody asks it again."""
+    exchange = stack.chat(provider, heavy_user, recorder={"status": status})
+    exchange.expect_status(status).expect_backend_received(provider.name)
+    code = exchange.json["error"]["code"]
+    exchange.expect(CLIENT, code == "as_wished", "the provider's own error", code)

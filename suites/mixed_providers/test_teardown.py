@@ -1,0 +1,70 @@
+"""The document's teardown, in a cluster of its own that has nothing but the demo."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.kube import Kube
+from fixtures.requirements import requirement
+from fixtures.stack import Identity, Stack
+from fixtures.teardown import addresses, answers, delete_file, left
+from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
+from manifests import FOLDER
+from suites.mixed_providers.providers import ALL, EXTERNAL
+
+pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
+DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
+FILES = ["bridge", "routes", "backends", "anthropic-simulator", "openai-simulator",
+         "external-model-registry"]  # fmt: skip
+LISTENING = [("external-models", "openai-simulator"), ("external-models", "anthropic-simulator"),
+             ("llm", "facebook-opt-125m-simulated-kserve-workload-svc")]  # fmt: skip
+
+
+@pytest.fixture
+def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
+    """The demo alone, to be torn down."""
+    access = disposable(DEMO)
+    made = Stack(Kube(access.kubeconfig), access, ALL)
+    made.wait_in_effect()
+    yield made
+    made.close()
+
+
+def listed(stack: Stack, user: Identity) -> list[str] | int:
+    """The ids of the listing, or the status if there is none."""
+    exchange = stack.send("GET", "/v1/models", user)
+    if exchange.status != 200:
+        return exchange.status
+    return [entry["id"] for entry in exchange.json["data"]]
+
+
+@requirement("MP-65")
+def test_teardown(demo: Stack) -> None:
+    """The printed files in their order, then the namespace; MaaS goes on."""
+    kube, user = demo.kube, demo.account_token("maas-default-gateway-tier-enterprise")
+    listening = addresses(kube, LISTENING)
+    assert len(listening) >= 2 * len(LISTENING), f"not everything listened before: {listening}"
+    gone = []
+    for name in FILES:
+        gone += delete_file(kube, FOLDER / "mixed-providers" / "base" / f"{name}.yaml")
+        assert demo.mint(demo.cluster_identity()).status == 201
+    kube.delete("v1", "Namespace", "", "llm")
+    gone.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "llm"}})
+    until("nothing to be left", lambda: left(kube, gone), lambda found: not found,
+          REMOVED_SECONDS)  # fmt: skip
+    until("nobody to listen", lambda: [a for a in listening if answers(a)],
+          lambda found: not found, REMOVED_SECONDS)  # fmt: skip
+
+    def statuses() -> set[str]:
+        try:
+            return {str(demo.models(one, user).status) for one in EXTERNAL}
+        except httpx.TransportError as error:
+            return {str(error)}
+
+    until("the external paths to be nobody's", statuses, lambda seen: seen == {"404"},
+          ENFORCED_SECONDS, in_a_row=2)  # fmt: skip
+    until("an empty listing", lambda: listed(demo, user), lambda seen: seen == [],
+          ENFORCED_SECONDS)  # fmt: skip
