@@ -5,7 +5,8 @@ Stands for quay.io/opendatahub/maas-api, and for ghcr.io/nerdalert/maas-api (the
 `maas-api/internal/{token,tier,models,handlers}` of February 2026; the fork lists the models of
 a ConfigMap too, and does without it when it is missing or cannot be read. It trusts
 `X-MaaS-Username` and `X-MaaS-Group`, which the AuthPolicy on its route sets.
-Left out: API keys and their database, usage metrics.
+API keys of that time are minted tokens with a name: their metadata live as long as the process.
+Left out: the database behind API keys, usage metrics.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from embedded.kube import Kube, KubeError
 
 MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
 ACCOUNTS = "v1/serviceaccounts"
-DEFAULT_SECONDS, LEAST_SECONDS = 4 * 3600, 600
+DEFAULT_SECONDS, LEAST_SECONDS, KEY_SECONDS = 4 * 3600, 600, 30 * 24 * 3600
 _RETRIES, _RETRY_SECONDS = 4, 0.1
 Object = dict[str, Any]
 
@@ -71,6 +72,7 @@ class MaasApi:
 
     def __init__(self, kube: Kube, http: httpx.AsyncClient, settings: Settings) -> None:
         self._kube, self._http, self._settings = kube, http, settings
+        self._keys: dict[str, list[Object]] = {}  # of each user, the latest first
 
     def app(self) -> Starlette:
         routes = [
@@ -78,6 +80,9 @@ class MaasApi:
             Route("/v1/models", self._models),
             Route("/v1/tokens", self._create_token, methods=["POST"]),
             Route("/v1/tokens", self._revoke_tokens, methods=["DELETE"]),
+            Route("/v1/api-keys", self._create_key, methods=["POST"]),
+            Route("/v1/api-keys", self._list_keys, methods=["GET"]),
+            Route("/v1/api-keys/{id}", self._get_key, methods=["GET"]),
             Route("/v1/tiers/lookup", self._lookup_tier, methods=["POST"]),
         ]
         handlers: Any = {MissingIdentity: _missing_identity}
@@ -104,9 +109,16 @@ class MaasApi:
                 "provided_expiration": duration.show(seconds),
             }
             return JSONResponse(too_short, 400)
+        minted = await self._minted(caller, seconds)
+        if minted is None:
+            return JSONResponse({"error": "Failed to generate token"}, 500)
+        return JSONResponse(minted, 201)
+
+    async def _minted(self, caller: Caller, seconds: float) -> Object | None:
+        """A token of the caller's account in the caller's tier; None without a tier."""
         tier = await self._tier(caller.groups)
         if tier is None:
-            return JSONResponse({"error": "Failed to generate token"}, 500)
+            return None
         namespace = f"{self._settings.gateway}-tier-{tier['name']}"
         name = account_name(caller.username)
         await self._ensure_account(namespace, name)
@@ -116,14 +128,13 @@ class MaasApi:
         answer = await self._kube.request("POST", path, {"spec": spec})
         token = answer["status"]["token"]
         claims = jwt.decode(token, options={"verify_signature": False})
-        found = {
+        return {
             "token": token,
             "expiration": duration.show(seconds),
             "expiresAt": claims["exp"],
             "issuedAt": claims["iat"],
             "jti": claims["jti"],
         }
-        return JSONResponse(found, 201)
 
     async def _revoke_tokens(self, request: Request) -> Response:
         """Recreate the caller's ServiceAccount: its tokens name the old one's uid."""
@@ -134,7 +145,48 @@ class MaasApi:
             name = account_name(caller.username)
             await self._kube.delete(ACCOUNTS, namespace, name)
             await self._ensure_account(namespace, name)
+        for key in self._keys.get(caller.username, []):
+            key["expirationDate"] = _rfc3339(time.time())
         return Response(status_code=204)
+
+    # -- API keys -----------------------------------------------------------------------
+
+    async def _create_key(self, request: Request) -> Response:
+        caller = _caller(request)
+        try:
+            body = json.loads(await request.body())
+            name, about = body.get("name") or "", body.get("description") or ""
+            seconds = _expiration(body.get("expiration"), KEY_SECONDS)
+        except (ValueError, AttributeError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        if not name:
+            return JSONResponse({"error": "token name is required for api keys"}, 400)
+        if seconds < LEAST_SECONDS:
+            return JSONResponse({"error": "token expiration must be at least 10 minutes"}, 400)
+        minted = await self._minted(caller, seconds)
+        if minted is None:
+            return JSONResponse({"error": "Failed to generate api key"}, 500)
+        described = {"description": about} if about else {}
+        key = {
+            "id": minted["jti"],
+            "name": name,
+            **described,
+            "creationDate": _rfc3339(minted.pop("issuedAt")),
+            "expirationDate": _rfc3339(minted["expiresAt"]),
+        }
+        self._keys.setdefault(caller.username, []).insert(0, key)
+        return JSONResponse({**minted, "name": name, **described}, 201)
+
+    async def _list_keys(self, request: Request) -> Response:
+        keys = self._keys.get(_caller(request).username, [])
+        return JSONResponse([_with_status(key) for key in keys])
+
+    async def _get_key(self, request: Request) -> Response:
+        _caller(request)  # any caller may ask for any key, as upstream
+        for key in (key for keys in self._keys.values() for key in keys):
+            if key["id"] == request.path_params["id"]:
+                return JSONResponse(_with_status(key))
+        return JSONResponse({"error": "API key not found"}, 404)
 
     async def _ensure_account(self, namespace: str, name: str) -> None:
         labels = {
@@ -273,10 +325,19 @@ async def _missing_identity(_: Request, error: MissingIdentity) -> Response:
     return JSONResponse(body, 500)
 
 
-def _expiration(value: Any) -> float:
+def _rfc3339(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _with_status(key: Object) -> Object:
+    expired = key["expirationDate"] <= _rfc3339(time.time())
+    return {**key, "status": "expired" if expired else "active"}
+
+
+def _expiration(value: Any, default: float = DEFAULT_SECONDS) -> float:
     """Seconds of a Go duration or a number; the default for nothing."""
     if value in (None, ""):
-        return DEFAULT_SECONDS
+        return default
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("expiration must be a duration string or a number of seconds")
     return float(value) if isinstance(value, int | float) else duration.parse(value)

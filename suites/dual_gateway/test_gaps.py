@@ -1,5 +1,6 @@
 """What the document says is missing, proved from both sides."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,12 @@ from fixtures.evidence import BACKEND
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.local_models import local_model
+from fixtures.pods import post_from_inside
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
-from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, Vsr
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, PORT, SERVICE, Vsr
 
 BILLING = "x-maas-model-executed"
 BYPASS = {200: PRESENT, 403: CLOSED}
@@ -75,5 +77,23 @@ def test_new_model_is_not_discovered(
     with granted(kube, alice, NAMESPACE, [newcomer.name]):
         until("the new model's route", lambda: stack.models(newcomer, alice).status,
               lambda seen: seen == 200, ENFORCED_SECONDS)  # fmt: skip
-    seen = vsr.ask(alice, model=newcomer.model).status
-    decide({503: PRESENT, 200: CLOSED}.get(seen, str(seen)))
+    exchange = vsr.ask(alice, model=newcomer.model)
+    received = stack.records_of(newcomer, exchange.id)
+    if exchange.status == 200:
+        assert len(received) == 1, "200, but the model has not seen the request"
+        decide(CLOSED)
+    else:
+        assert received == [], f"{exchange.status}, but the model has seen the request"
+        exchange.expect_refusal()
+        decide(PRESENT)
+
+
+@requirement("DG-48")
+def test_nobody_asks_inside_the_cluster(kube: Kube, vsr: Vsr, decide: Decision) -> None:
+    """The same question without a token: at the gateway, and straight at the deployed router."""
+    vsr.ask(None, MATHS).expect_status(401).expect_no_backend()
+    body = {"model": "auto", "messages": [{"role": "user", "content": MATHS}], "max_tokens": 10}
+    status, text = post_from_inside(kube, NAMESPACE, SERVICE, PORT, CHAT, {}, body)
+    if status == 200:
+        assert json.loads(text)["model"] == MODEL_A.model
+    decide({200: PRESENT, 401: CLOSED, 403: CLOSED}.get(status, str(status)))

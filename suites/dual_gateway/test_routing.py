@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.bodies import SIZES, filled
 from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, MAAS, ROUTER
 from fixtures.kube import Kube
@@ -26,9 +27,16 @@ PROMPTS = [
 
 
 @requirement("DG-16")
-@pytest.mark.parametrize(("prompt", "model"), PROMPTS)
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
 def test_prompt_decides(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
     """Exactly that model receives the request."""
+    vsr.ask(alice, prompt).expect_status(200).expect_backend_received(model.name)
+
+
+@requirement("DG-56")
+@pytest.mark.parametrize(("prompt", "model"), PROMPTS)
+def test_keywords_decide(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
+    """The rules of the configuration that is deployed here: a part of a word is no keyword."""
     vsr.ask(alice, prompt).expect_status(200).expect_backend_received(model.name)
 
 
@@ -38,6 +46,30 @@ def test_last_user_message_decides(vsr: Vsr, alice: Identity) -> None:
     talk = [("user", MATHS), ("assistant", "x = 3"), ("user", "What is the weather like?")]
     messages = [{"role": role, "content": text} for role, text in talk]
     vsr.ask(alice, messages=messages).expect_status(200).expect_backend_received(MODEL_B.name)
+
+
+@requirement("DG-55")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+@pytest.mark.parametrize("role", ["system", "assistant"])
+def test_user_decides(vsr: Vsr, alice: Identity, role: str, prompt: str, model: Provider) -> None:
+    """The others say what would have gone to the other model, before and after."""
+    misleading = {MATHS: "Draft an invoice for my customers", HELLO: MATHS}[prompt]
+    said, asked = {"role": role, "content": misleading}, {"role": "user", "content": prompt}
+    for messages in ([said, asked], [said, said, asked]):
+        exchange = vsr.ask(alice, messages=messages).expect_status(200)
+        exchange.expect_backend_received(model.name)
+
+
+@requirement("DG-49")
+@pytest.mark.capability("semantic_classification")
+@pytest.mark.parametrize(
+    "prompt",
+    ["How many primes are there below one hundred?", "If I halve it and take away three, what is "
+     "left of ten?"],
+)  # fmt: skip
+def test_meaning_decides(vsr: Vsr, alice: Identity, prompt: str) -> None:
+    """Mathematics without one of its words."""
+    vsr.ask(alice, prompt).expect_status(200).expect_backend_received(MODEL_A.name)
 
 
 @requirement("DG-17")
@@ -97,7 +129,7 @@ def test_path_is_not_rewritten(vsr: Vsr, alice: Identity, query: str) -> None:
 def test_vsr_is_a_hop_of_its_own(vsr: Vsr, alice: Identity) -> None:
     """The request is in its Envoy's log once, and the response has its headers."""
     exchange = vsr.ask(alice, MATHS).expect_status(200)
-    lines = exchange.inner_lines or []
+    lines = exchange.need_inner_lines()
     exchange.expect(ROUTER, len(lines) == 1, "one line in its log", f"{len(lines)}")
     selected = exchange.response.headers.get("x-vsr-selected-decision", "none")
     exchange.expect(CLIENT, selected == "math_decision", "math_decision", selected)
@@ -115,7 +147,7 @@ def test_vsr_talks_to_the_model_itself(
     exchange.expect(MAAS, passed == 1, "one passage", f"{passed} passages")
     service = kube.get("v1", "Service", NAMESPACE, model.service.partition(":")[0])
     assert service is not None, f"there is no Service {model.service}"
-    (line,) = exchange.inner_lines or []
+    (line,) = exchange.need_inner_lines()
     wanted = f"{service['spec']['clusterIP']}:8000"
     exchange.expect(ROUTER, line["upstream"] == wanted, f"upstream {wanted}", line["upstream"])
     assert not exchange.expect_backend_received(model.name).tls
@@ -162,15 +194,49 @@ UNROUTABLE: dict[str, Any] = {
 @requirement("DG-23")
 @pytest.mark.parametrize("body", UNROUTABLE.values(), ids=UNROUTABLE)
 def test_unroutable_body(vsr: Vsr, alice: Identity, body: Any) -> None:
-    """Envoy finds no upstream for it."""
+    """Refused; with which status depends on the router's generation."""
     kind = {"content-type": "application/json"}
-    exchange = vsr.send("POST", CHAT, alice, body, kind).expect_status(503).expect_no_backend()
-    text = exchange.response.text
-    exchange.expect(CLIENT, text == "no healthy upstream", "no healthy upstream", text)
+    vsr.send("POST", CHAT, alice, body, kind).expect_refusal()
 
 
 @requirement("DG-23")
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_unroutable_method(vsr: Vsr, alice: Identity, method: str) -> None:
     """Without a body there is nothing to route by."""
-    vsr.send(method, CHAT, alice).expect_status(503).expect_no_backend()
+    vsr.send(method, CHAT, alice).expect_refusal()
+
+
+@requirement("DG-56")
+@pytest.mark.parametrize("body", UNROUTABLE.values(), ids=UNROUTABLE)
+def test_unroutable_is_unavailable(vsr: Vsr, alice: Identity, body: Any) -> None:
+    """The POC's generation lets it go on, and Envoy finds no upstream for it."""
+    kind = {"content-type": "application/json"}
+    exchange = vsr.send("POST", CHAT, alice, body, kind).expect_status(503)
+    text = exchange.response.text
+    exchange.expect(CLIENT, text == "no healthy upstream", "no healthy upstream", text)
+
+
+VSR_BUFFER = 1 << 20  # bytes: Envoy's default, which the POC leaves as it is
+
+
+@requirement("DG-57")
+@pytest.mark.parametrize("name", ["auto", MODEL_B.model])
+def test_large_bodies_pass(vsr: Vsr, alice: Identity, name: str) -> None:
+    """A prompt and an answer of so many letters, whole at the model and at the client."""
+    for size in [*SIZES[1:8], VSR_BUFFER - 4096]:
+        prompt, wish = filled(size).decode(), {"letters": size}
+        exchange = vsr.ask(alice, prompt, model=name, recorder=wish).expect_status(200)
+        record = exchange.expect_backend_received(MODEL_B.name)
+        least = len(exchange.response.request.content)
+        exchange.expect(ROUTER, record.size > size, f"some {least} bytes", f"{record.size} bytes")
+        if size <= 4096:
+            assert record.json["messages"][-1]["content"] == prompt
+        answer = exchange.json["choices"][0]["message"]["content"]
+        exchange.expect(CLIENT, answer == "x" * size, f"{size} letters", f"{len(answer)} letters")
+
+
+@requirement("DG-57")
+def test_too_large_a_body_is_refused(vsr: Vsr, alice: Identity) -> None:
+    """A byte more than vSR's Envoy buffers: 413, and nothing reaches a model in parts."""
+    exchange = vsr.ask(alice, filled(VSR_BUFFER + 1).decode())
+    exchange.expect_status(413).expect_no_backend()

@@ -2,54 +2,190 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from fixtures.documents import Document
+from fixtures.evidence import CLIENT
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing
 from fixtures.requirements import requirement
-from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
+from fixtures.stack import CHAT, Identity, Stack
 from fixtures.verdicts import Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.dual_gateway.variants import GATEWAY_API, KUADRANT, Variants, policy_of
-from suites.dual_gateway.vsr import HELLO, NAMESPACE, PORT, ROUTE, SERVICE, Vsr
+from suites.dual_gateway.vsr import (
+    HELLO,
+    MODEL_A,
+    MODEL_B,
+    NAMESPACE,
+    PORT,
+    ROUTE,
+    SERVICE,
+    Vsr,
+)
 
 Object = dict[str, Any]
+DOCUMENT = Document.read(Path(__file__).parent / "dual-gateway-vsr-maas.md")
 MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
+
+
+def printed(file: str, domain: str = "") -> Object:
+    """A manifest as the document prints it, for a cluster's domain."""
+    (section,) = [s.title for s in DOCUMENT.sections if file in s.title]
+    (text,) = DOCUMENT.code(section, "yaml")
+    found: Object = yaml.safe_load(text.replace("${CLUSTER_DOMAIN}", domain))
+    return found
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Where `found` lacks or changes something of `wanted`; what the API server adds is no
+    difference, but in maps of rules and in lists."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [
+            line for k in wanted for line in differences(wanted[k], found.get(k), f"{path}.{k}")
+        ]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        pairs = enumerate(zip(wanted, found, strict=True))
+        return [line for n, (w, f) in pairs for line in differences(w, f, f"{path}[{n}]")]
+    same = wanted.strip() == found.strip() if isinstance(found, str) else wanted == found
+    return [] if same else [f"{path}: printed {wanted!r}, deployed {found!r}"]
 
 
 @requirement("DG-26")
 def test_route(kube: Kube, stack: Stack) -> None:
     """As printed, and accepted by the MaaS gateway."""
     route = existing(kube, GATEWAY_API, "HTTPRoute", NAMESPACE, ROUTE)
-    (parent,) = route["spec"]["parentRefs"]
-    assert MAAS.items() <= parent.items()
-    assert route["spec"]["hostnames"] == [stack.https.base_url.host]
-    (rule,) = route["spec"]["rules"]
-    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/v1/chat"}}]
-    (filter_,) = rule["filters"]
-    removed = ["x-vsr-destination-endpoint", "x-selected-model"]
-    assert filter_ == {
-        "type": "RequestHeaderModifier",
-        "requestHeaderModifier": {"remove": removed},
-    }
-    (backend,) = rule["backendRefs"]
-    assert (backend["name"], backend["port"]) == (SERVICE, PORT)
+    wanted = printed("vsr-interim-httproute.yaml", stack.host.removeprefix("maas."))
+    assert differences(wanted, route) == []
     (status,) = route["status"]["parents"]
     assert conditions(status) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
 @requirement("DG-27")
 def test_auth_policy(kube: Kube) -> None:
-    """On the route, in force, for the audience of the MaaS gateway."""
+    """As printed: audience, user id, tier, cache and identity filter; no rule besides, in force."""
     policy = existing(kube, KUADRANT, "AuthPolicy", NAMESPACE, "vsr-interim-auth-policy")
-    target = policy["spec"]["targetRef"]
-    assert (target["kind"], target["name"]) == ("HTTPRoute", ROUTE)
-    (rule,) = policy["spec"]["rules"]["authentication"].values()
-    assert rule["kubernetesTokenReview"] == {"audiences": [AUDIENCE]}
+    wanted = printed("vsr-interim-auth-policy.yaml")
+    assert differences(wanted, policy) == []
+    for phase, rules in wanted["spec"]["rules"].items():
+        assert policy["spec"]["rules"][phase].keys() == rules.keys()
+    assert policy["spec"]["rules"].keys() == wanted["spec"]["rules"].keys()
     assert conditions(policy["status"]) == {"Accepted": "True", "Enforced": "True"}
+
+
+@requirement("DG-28")
+def test_reference_grant(kube: Kube) -> None:
+    """As printed, and for nobody besides."""
+    version = "gateway.networking.k8s.io/v1beta1"
+    grant = existing(kube, version, "ReferenceGrant", NAMESPACE, "allow-maas-gateway-to-vsr")
+    assert differences(printed("vsr-reference-grant.yaml"), grant) == []
+
+
+@requirement("DG-45")
+def test_no_filter_of_vsr_in_the_maas_gateway(kube: Kube) -> None:
+    """What Istio can be told to put into a gateway: nothing of it names vSR."""
+    kinds = [("networking.istio.io/v1alpha3", "EnvoyFilter"),
+             ("extensions.istio.io/v1alpha1", "WasmPlugin")]  # fmt: skip
+    served = [one for one in kinds if kube.serves(*one)]
+    assert served, "the cluster knows neither EnvoyFilter nor WasmPlugin: is it Istio's?"
+    objects = [obj for one in served for obj in kube.all(*one)]
+    naming = [o["metadata"]["name"] for o in objects if SERVICE in str(o["spec"])]
+    assert naming == []
+
+
+@requirement("DG-45")
+def test_other_paths_are_not_seen_by_the_router(kube: Kube, stack: Stack, alice: Identity) -> None:
+    """A router in the MaaS gateway would put its headers on every answer."""
+    for exchange in (stack.chat(MODEL_A, alice), stack.send("GET", "/v1/models", alice)):
+        exchange.expect_status(200)
+        found = sorted(n for n in exchange.response.headers if n.startswith("x-vsr-"))
+        exchange.expect(CLIENT, found == [], "no header of the router's", f"{found}")
+        exchange.expect_no_inner()
+
+
+@requirement("DG-46")
+def test_which_policy_guards_the_route(
+    stack: Stack, vsr: Vsr, outsider: Identity, decide: Decision
+) -> None:
+    """One without a right to any model: the gateway's policy would refuse, or say who it is."""
+    exchange = vsr.ask(outsider)
+    if exchange.status == 403:
+        decide("gateway")
+        return
+    record = exchange.expect_status(200).expect_backend_received(MODEL_B.name)
+    told = sorted(name for name in record.headers.names() if name.startswith("x-maas-"))
+    decide("route" if told == [] else f"200, with {told}")
+
+
+def container_of(kube: Kube, name: str) -> Object:
+    """A container of the deployed router."""
+    found = existing(kube, "apps/v1", "Deployment", NAMESPACE, SERVICE)
+    containers = found["spec"]["template"]["spec"]["containers"]
+    (one,) = [c for c in containers if c["name"] == name]
+    return dict(one)
+
+
+@requirement("DG-47")
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("semantic-router", "ghcr.io/vllm-project/semantic-router/extproc"),
+        ("envoy-proxy", "docker.io/envoyproxy/envoy"),
+    ],
+)
+def test_image_is_the_stock_one(kube: Kube, name: str, image: str) -> None:
+    """The project's own, of any version."""
+    assert container_of(kube, name)["image"].rpartition(":")[0] == image
+
+
+@requirement("DG-51")
+def test_router_wants_half_a_cpu(kube: Kube) -> None:
+    """500m, where the repository had 1500m."""
+    assert container_of(kube, "semantic-router")["resources"]["requests"]["cpu"] == "500m"
+
+
+@requirement("DG-52")
+@pytest.mark.parametrize("name", ["model-a", "model-b"])
+def test_simulator_has_no_privileges(kube: Kube, name: str) -> None:
+    """In the object, and so in the Pods that run."""
+    model = existing(kube, "serving.kserve.io/v1alpha1", "LLMInferenceService", NAMESPACE, name)
+    pods = kube.all("v1", "Pod", NAMESPACE, {"app.kubernetes.io/name": name})
+    specs = [model["spec"]["template"], *(pod["spec"] for pod in pods)]
+    assert len(specs) > 1
+    for spec in specs:
+        for container in spec["containers"]:
+            wanted = {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            }
+            assert wanted.items() <= container["securityContext"].items()
+
+
+@requirement("DG-50")
+def test_kind_is_served(kube: Kube) -> None:
+    """And the two models are of it."""
+    version = "serving.kserve.io/v1alpha1"
+    assert kube.serves(version, "LLMInferenceService")
+    names = {m["metadata"]["name"] for m in kube.all(version, "LLMInferenceService", NAMESPACE)}
+    assert {"model-a", "model-b"} <= names
+
+
+@requirement("DG-54")
+def test_entry_is_https_on_443(kube: Kube, stack: Stack, vsr: Vsr, alice: Identity) -> None:
+    """The listener, and who answers on it; the client has checked the certificate's name."""
+    gateway = existing(kube, GATEWAY_API, "Gateway", MAAS["namespace"], MAAS["name"])
+    (listener,) = [li for li in gateway["spec"]["listeners"] if li["port"] == 443]
+    assert (listener["protocol"], listener["tls"]["mode"]) == ("HTTPS", "Terminate")
+    assert listener["hostname"] == stack.host
+    exchange = vsr.ask(alice).expect_status(200)
+    assert exchange.response.request.url.scheme == "https"
 
 
 @requirement("DG-25")

@@ -13,6 +13,7 @@ BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
 BACKEND_API = f"{BACKEND_GROUP}/v0alpha0"
 NAMESPACE, SIMULATOR_NAMESPACE = "default", "external-models"
 SIMULATOR_HOST = "model-simulator.external-models.svc.cluster.local"
+DOCUMENTS_HOST = "documents-simulator.external-models.svc.cluster.local"
 SIMULATOR = Provider(
     name="simulator",
     model="gpt-4-external",

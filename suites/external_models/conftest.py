@@ -27,8 +27,8 @@ def stack(kube: Kube, access: Access) -> Iterator[Stack]:
 
 @pytest.fixture
 def alice(stack: Stack) -> Identity:
-    """A premium user, whom no limit touches."""
-    return stack.account_token(f"{TIER_PREFIX}premium")
+    """An enterprise user: fifty requests in two minutes, and tokens enough."""
+    return stack.account_token(f"{TIER_PREFIX}enterprise")
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
-from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until
+from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.external_models.backends import (
+    BACKEND_API,
     SIMULATOR,
     SIMULATOR_HOST,
     SIMULATOR_NAMESPACE,
@@ -23,6 +24,8 @@ from suites.external_models.backends import (
 )
 
 TIMEOUT_SECONDS = 15  # Envoy's own: the controller translates none
+# A user has fifty requests in two minutes on the bridge: few questions, and not too often.
+TIMES, POLL_SECONDS = 3, 0.2
 
 
 @pytest.fixture
@@ -52,7 +55,8 @@ def until_status(stack: Stack, user: Identity, path: str, status: int) -> Exchan
         lambda: stack.send("GET", f"{path}/v1/models", user),
         lambda seen: seen.status == status,
         ENFORCED_SECONDS,
-        in_a_row=IN_A_ROW,
+        in_a_row=TIMES,
+        every=POLL_SECONDS,
     )
 
 
@@ -70,10 +74,10 @@ def test_backend_is_replaced(
     def served() -> tuple[int, list[str]]:
         exchange = stack.send("GET", f"{path}/v1/models", alice)
         elsewhere = stack.records_of(other_provider, exchange.id)
-        return len(exchange.records), [record.headers["host"] for record in elsewhere]
+        return len(exchange.records), [record.headers.get("host") for record in elsewhere]
 
     until("the other provider alone to be asked, by its name", served,
-          lambda seen: seen == (0, [host]), ENFORCED_SECONDS, in_a_row=IN_A_ROW)  # fmt: skip
+          lambda seen: seen == (0, [host]), ENFORCED_SECONDS, TIMES, POLL_SECONDS)  # fmt: skip
 
 
 @requirement("EM-19")
@@ -138,6 +142,34 @@ def test_tls_origination(
         lambda: stack.send("GET", f"{secure}/v1/models", alice).status,
         lambda status: status != 404,
         ENFORCED_SECONDS,
-        in_a_row=IN_A_ROW,
+        in_a_row=TIMES,
+        every=POLL_SECONDS,
     )
     decide({200: CLOSED, 503: PRESENT}.get(seen, str(seen)))
+
+
+@requirement("EM-36")
+def test_destinations_are_plain(kube: Kube) -> None:
+    """No destination that the documents deploy asks for TLS."""
+    found = kube.all(BACKEND_API, "XBackendDestination", "default")
+    documented = [d for d in found if not d["metadata"]["name"].startswith("backend-")]
+    assert documented
+    for one in documented:
+        for port in one["spec"]["destination"]["ports"]:
+            assert (port["protocol"], port.get("tls", {}).get("mode", "None")) == ("HTTP", "None")
+
+
+@requirement("EM-36")
+def test_backend_is_asked_in_plain(stack: Stack, alice: Identity) -> None:
+    """As the backend has it."""
+    exchange = stack.chat(SIMULATOR, alice).expect_status(200)
+    assert exchange.expect_backend_received(SIMULATOR.name).tls is False
+
+
+@requirement("EM-41")
+@pytest.mark.capability("real_providers")
+def test_real_provider_answers(stack: Stack, alice: Identity, backends: Backends) -> None:
+    """A provider's own host, over TLS; without a key it refuses in its own words."""
+    path = backends.route(backends.destination("api.openai.com", 443, tls={"mode": "Simple"}), 443)
+    exchange = until_status(stack, alice, path, 401)
+    assert "error" in exchange.json

@@ -3,8 +3,6 @@
 Each test has the quickstart to itself, in a cluster that it may ruin.
 """
 
-import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,18 +11,29 @@ import yaml
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.local_models import local_model
+from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
+from fixtures.teardown import addresses, answers, delete_file, left
 from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
-from manifests import FOLDER, identity, render
+from manifests import FOLDER, render
 from suites.external_models.backends import SIMULATOR, SIMULATOR_NAMESPACE
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 Object = dict[str, Any]
 MAAS_API = ("apps/v1", "Deployment", "opendatahub", "maas-api")
 EXTERNAL = ["gpt-4-external", "claude-3-sonnet-external"]
-TEARDOWN = ["external-models/base", "external-models/registry", "external-models/request-limits",
-            "recording-provider/external-models", "egress"]  # fmt: skip
+TEARDOWN = [
+    "external-models/base/maas-bridge.yaml",
+    "external-models/base/external-model.yaml",
+    "external-models/registry/external-model-registry.yaml",
+    "egress/gateway.yaml",
+    "external-models/base/simulator.yaml",
+    "egress/controller.yaml",
+    "platform/embedded/crds/wg-ai-gateway.yaml",
+]
+LISTENING = [("external-models", "model-simulator"), ("default", "envoy-poc-gateway"),
+             ("ai-gateway-system", "ai-gateway-controller")]  # fmt: skip
 
 
 def listed(stack: Stack, user: Identity) -> list[str]:
@@ -107,58 +116,18 @@ def test_operator_reverts_the_image(quickstart: Stack) -> None:
 
 def remains(kube: Kube, objects: list[Object]) -> list[str]:
     """What is left of the quickstart: its objects, what its Gateway owned, its Pods."""
-    left = [" ".join(identity(o)[1:]) for o in objects if kube.get(*identity(o)) is not None]
+    found = left(kube, objects)
     for kind in ("Service", "Pod", "ConfigMap", "ServiceAccount"):
-        found = kube.all("v1", kind, "default")
-        left += [
-            f"{kind} {o['metadata']['name']}"
-            for o in found
-            if o["metadata"]["name"].startswith("envoy-poc-gateway")
-        ]
-    left += [
-        f"Pod {pod['metadata']['name']}"
-        for namespace in ("ai-gateway-system", "external-models")
-        for pod in kube.all("v1", "Pod", namespace)
-    ]
-    return left
-
-
-def listening(kube: Kube) -> list[tuple[str, int]]:
-    """Addresses at which the quickstart's Services and Pods answer."""
-    services = [("external-models", "model-simulator"), ("default", "envoy-poc-gateway"),
-                ("ai-gateway-system", "ai-gateway-controller")]  # fmt: skip
-    found = []
-    for namespace, name in services:
-        service = kube.get("v1", "Service", namespace, name) or {}
-        for port in service["spec"]["ports"]:
-            found.append((service["spec"]["clusterIP"], port["port"]))
-    for namespace in ("external-models", "ai-gateway-system"):
-        for pod in kube.all("v1", "Pod", namespace):
-            for port in pod["spec"]["containers"][0].get("ports", []):
-                found.append((pod["status"]["podIP"], port["containerPort"]))
-    return [address for address in found if answers(address)]
-
-
-def answers(address: tuple[str, int]) -> bool:
-    """Whether a connection is taken."""
-    try:
-        socket.create_connection(address, timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def torn_down(kube: Kube, folder: Path) -> list[Object]:
-    """Delete what a step applied, and say what that was."""
-    objects = render(folder)
-    for obj in reversed(objects):
-        kube.delete(*identity(obj))
-    return objects
+        names = [o["metadata"]["name"] for o in kube.all("v1", kind, "default")]
+        found += [f"{kind} {name}" for name in names if name.startswith("envoy-poc-gateway")]
+    pods = kube.all("v1", "Pod", "ai-gateway-system")
+    pods += kube.all("v1", "Pod", "external-models", {"app": "model-simulator"})
+    return found + [f"Pod {pod['metadata']['name']}" for pod in pods]
 
 
 @requirement("EM-27")
 def test_teardown(quickstart: Stack) -> None:
-    """The document's steps, one by one, while MaaS goes on."""
+    """The printed files in their order, one by one, while MaaS goes on."""
     stack, kube = quickstart, quickstart.kube
     user = stack.account_token(f"{TIER_PREFIX}enterprise")
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "llm"}})
@@ -166,21 +135,24 @@ def test_teardown(quickstart: Stack) -> None:
     kube.apply(recorder)
     with local_model(kube, "llm") as local, granted(kube, user, "llm", [local.name]):
         until_answered(stack, local, user, 200)
-        ports = listening(kube)
-        assert ports, "the quickstart listens nowhere to begin with"
+        listening = addresses(kube, LISTENING)
+        assert len(listening) > len(LISTENING), f"not everything listened before: {listening}"
         gone: list[Object] = []
-        for step in TEARDOWN:
-            gone += torn_down(kube, FOLDER / step)
+        for file in TEARDOWN:
+            gone += delete_file(kube, FOLDER / file)
             until_answered(stack, local, user, 200)
             assert stack.mint(stack.cluster_identity()).status == 201
-        until("nothing to be left", lambda: remains(kube, gone), lambda left: not left,
+        until("nothing to be left", lambda: remains(kube, gone), lambda found: not found,
               REMOVED_SECONDS)  # fmt: skip
-        assert [address for address in ports if answers(address)] == []
-        crd = "xbackenddestinations.ainetworking.prototype.x-k8s.io"
-        kube.delete("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", crd)
+        until("nobody to listen", lambda: [a for a in listening if answers(a)],
+              lambda found: not found, REMOVED_SECONDS)  # fmt: skip
         until("the bridge to be gone", lambda: stack.chat(SIMULATOR, user).status,
               lambda seen: seen == 404, ENFORCED_SECONDS, in_a_row=2)  # fmt: skip
         until_answered(stack, local, user, 200)
+        maas_api = existing(kube, *MAAS_API)
+        (container,) = maas_api["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == "ghcr.io/nerdalert/maas-api:external-models"
+        assert maas_api["metadata"]["annotations"]["opendatahub.io/managed"] == "false"
 
 
 def until_answered(stack: Stack, model: Provider, user: Identity, status: int) -> None:

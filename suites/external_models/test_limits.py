@@ -1,4 +1,4 @@
-"""The free tier's hundred tokens a minute, over the bridge."""
+"""The free tier's hundred tokens a minute, over the bridge, and MaaS' five requests."""
 
 import math
 
@@ -7,19 +7,24 @@ import pytest
 from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT
 from fixtures.requirements import requirement
-from fixtures.stack import Identity, Stack
-from suites.external_models.backends import SIMULATOR
+from fixtures.stack import CHAT, Identity, Stack
+from fixtures.verdicts import Decision
+from fixtures.waiting import ENFORCED_SECONDS, until
+from suites.external_models.backends import DOCUMENTS_HOST, SIMULATOR, Backends
 
-FREE_TOKENS, REQUESTS, EXAMPLE = 100, 16, 17
+FREE_TOKENS, REQUESTS = 100, 16
+HELLO = {
+    "model": SIMULATOR.model,
+    "messages": [{"role": "user", "content": "Hello"}],
+    "max_tokens": 50,
+}
 
 
 @requirement("EM-17")
-@pytest.mark.parametrize("tokens", [EXAMPLE, 9, 40, 100])
+@pytest.mark.parametrize("tokens", [30, 40, 99, 100, 150])
 def test_sequence(stack: Stack, free_user: Identity, tokens: int) -> None:
-    """One request, then sixteen: 200 as long as less than the budget is used, then 429.
-
-    With the example's 17 tokens an answer: five times 200, eleven times 429.
-    """
+    """One request, then sixteen: 200 as long as less than the budget is used, then 429. Answers so
+    large that no user gets to a fifth request."""
     wish = {"total_tokens": tokens}
     used = reported_usage(stack.chat(SIMULATOR, free_user, recorder=wish).expect_status(200))
     exchanges = [stack.chat(SIMULATOR, free_user, recorder=wish) for _ in range(REQUESTS)]
@@ -28,4 +33,20 @@ def test_sequence(stack: Stack, free_user: Identity, tokens: int) -> None:
     found = [exchange.status for exchange in exchanges]
     exchanges[-1].expect(CLIENT, found == wanted, f"{wanted}", f"{found}")
     exchanges[-1].expect_no_backend().expect_no_inner()
-    assert tokens != EXAMPLE or accepted == 5
+
+
+@requirement("EM-32")
+def test_which_limit_ends_the_sequence(
+    stack: Stack, alice: Identity, free_user: Identity, backends: Backends, decide: Decision
+) -> None:
+    """The quickstart's own commands against its own simulator, through the deployed bridge."""
+    path = backends.route(backends.destination(DOCUMENTS_HOST)) + CHAT
+    until("the simulator's route", lambda: stack.send("POST", path, alice, HELLO).status,
+          lambda status: status == 200, ENFORCED_SECONDS, every=0.2)  # fmt: skip
+    first = stack.send("POST", path, free_user, HELLO).expect_status(200)
+    exchanges = [stack.send("POST", path, free_user, HELLO) for _ in range(REQUESTS)]
+    tokens = math.ceil(FREE_TOKENS / reported_usage(first)) - 1
+    accepted = sum(exchange.status == 200 for exchange in exchanges)
+    statuses = [exchange.status for exchange in exchanges]
+    assert statuses == [200] * accepted + [429] * (REQUESTS - accepted)
+    decide({tokens: "tokens", 4: "requests"}.get(accepted, f"{accepted} of {REQUESTS}"))

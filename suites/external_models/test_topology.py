@@ -16,6 +16,8 @@ from suites.external_models.backends import (
     Backends,
 )
 
+AWS_SECONDS = 180.0
+
 
 @requirement("EM-1")
 def test_crd_is_served(kube: Kube) -> None:
@@ -40,6 +42,7 @@ def test_controller_is_available(kube: Kube) -> None:
 def test_gateway_has_its_proxy(kube: Kube) -> None:
     """Programmed, and Deployment and Service are its own."""
     gateway = existing(kube, GATEWAY_API, "Gateway", "default", "poc-gateway")
+    assert gateway["spec"]["gatewayClassName"] == "wg-ai-gateway"
     assert conditions(gateway["status"]) == {"Accepted": "True", "Programmed": "True"}
     (listener,) = gateway["spec"]["listeners"]
     assert (listener["port"], listener["protocol"]) == (80, "HTTP")
@@ -130,3 +133,41 @@ def test_destination_says_nothing(
     )
     found = existing(kube, BACKEND_API, "XBackendDestination", "default", name)
     decide(CLOSED if found.get("status", {}).get("conditions") else PRESENT)
+
+
+@requirement("EM-40")
+def test_what_kind_of_service(kube: Kube, decide: Decision) -> None:
+    """Its type, and whether it has an address outside."""
+    service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")
+    outside = bool(service.get("status", {}).get("loadBalancer", {}).get("ingress"))
+    found = {("LoadBalancer", True): "load_balancer", ("ClusterIP", False): "cluster_ip"}
+    kind = service["spec"]["type"]
+    decide(found.get((kind, outside), f"{kind}, with an address outside: {outside}"))
+
+
+@requirement("EM-33")
+@pytest.mark.capability("aws_load_balancer")
+def test_load_balancer_becomes_reachable(kube: Kube, stack: Stack) -> None:
+    """A host name of AWS, and an answer of any kind within three minutes."""
+    service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")
+    (ingress,) = service["status"]["loadBalancer"]["ingress"]
+    assert ingress["hostname"].endswith(".elb.amazonaws.com")
+    until("the load balancer to answer", lambda: stack.at_egress("GET", "/v1/models").status,
+          lambda status: status == 200, AWS_SECONDS, every=5)  # fmt: skip
+
+
+@requirement("EM-37")
+@pytest.mark.capability("scc")
+def test_controller_is_admitted(kube: Kube) -> None:
+    """Which SecurityContextConstraints its Pod was admitted under."""
+    (pod,) = kube.all("v1", "Pod", "ai-gateway-system")
+    assert pod["metadata"]["annotations"]["openshift.io/scc"].startswith("restricted")
+
+
+@requirement("EM-38")
+@pytest.mark.capability("openshift")
+def test_controller_runs_on_openshift(kube: Kube) -> None:
+    """Available, where there is a ClusterVersion."""
+    existing(kube, "config.openshift.io/v1", "ClusterVersion", "", "version")
+    found = existing(kube, "apps/v1", "Deployment", "ai-gateway-system", "ai-gateway-controller")
+    assert conditions(found["status"])["Available"] == "True"
