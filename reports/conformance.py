@@ -47,6 +47,7 @@ class Run:
     cluster: str
     kustomization: Path
     images: list[str]
+    claimed: list[str]
     began: float
     seconds: float
     is_default: bool
@@ -77,6 +78,8 @@ def _components(run: Run) -> dict[str, Any]:
     }
     if run.images:
         found["images"] = run.images
+    if run.claimed:
+        found["claimedCapabilities"] = run.claimed
     return found
 
 

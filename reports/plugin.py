@@ -133,6 +133,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         cluster=config.getoption("--cluster"),
         kustomization=folder,
         images=config.getoption("--image"),
+        claimed=config.getoption("--capability"),
         began=config.stash[_began_key],
         seconds=time.time() - config.stash[_began_key],
         is_default=folder == DEMO,

@@ -34,6 +34,13 @@ def test_no_token_is_refused(vsr: Vsr, method: str, path: str) -> None:
     exchange.expect_no_backend().expect_no_inner()
 
 
+@requirement("DG-12")
+def test_no_token_is_refused_in_plain_http(vsr: Vsr) -> None:
+    """The route is on the other listener too, and so is its policy."""
+    exchange = vsr.send("POST", CHAT, None, {"model": "auto"}, tls=False)
+    exchange.expect_refusal().expect_no_inner()
+
+
 @requirement("DG-13")
 @pytest.mark.parametrize("audience", ["https://kubernetes.default.svc", "another-gateway-sa"])
 def test_other_audience_is_refused(stack: Stack, vsr: Vsr, audience: str) -> None:

@@ -1,6 +1,7 @@
 """What vSR decides, and what the model then receives."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ def test_last_user_message_decides(vsr: Vsr, alice: Identity) -> None:
     vsr.ask(alice, messages=messages).expect_status(200).expect_backend_received(MODEL_B.name)
 
 
+@requirement("DG-16")
+@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
+def test_prompt_in_parts_decides(vsr: Vsr, alice: Identity, prompt: str, model: Provider) -> None:
+    """Content as OpenAI's list of parts."""
+    parts = [{"type": "text", "text": "Please. "}, {"type": "text", "text": prompt}]
+    messages = [{"role": "user", "content": parts}]
+    vsr.ask(alice, messages=messages).expect_status(200).expect_backend_received(model.name)
+
+
 @requirement("DG-55")
 @pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
 @pytest.mark.parametrize("role", ["system", "assistant"])
@@ -80,6 +90,19 @@ def test_selection_is_stable(
     """Ten times, by two users."""
     for user in (alice, bob) * 5:
         vsr.ask(user, prompt).expect_backend_received(model.name)
+
+
+@requirement("DG-17")
+def test_requests_at_once_are_not_mixed_up(vsr: Vsr, alice: Identity, bob: Identity) -> None:
+    """Twenty at the same time, each to its own model, which the answer names."""
+    asked = [(alice, MATHS, MODEL_A), (bob, HELLO, MODEL_B)] * 10
+    with ThreadPoolExecutor(len(asked)) as threads:
+        exchanges = list(threads.map(lambda one: vsr.ask(one[0], one[1]), asked))
+    for (_, prompt, model), exchange in zip(asked, exchanges, strict=True):
+        record = exchange.expect_status(200).expect_backend_received(model.name)
+        assert record.json["messages"][-1]["content"] == prompt
+        told = exchange.response.headers.get("x-vsr-selected-model", "none")
+        exchange.expect(CLIENT, told == exchange.json["model"] == model.model, model.model, told)
 
 
 @requirement("DG-18")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from fixtures.documents import Document
 from fixtures.evidence import CLIENT
+from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, Identity, Stack
@@ -84,6 +86,23 @@ def test_claims_of_a_token(stack: Stack) -> None:
         assert namespace == "maas-default-gateway-tier-free"
         assert one["sub"] == f"system:serviceaccount:{namespace}:{account}"
         assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}", account)
+
+
+@requirement("EM-42")
+def test_account_of_a_user(kube: Kube, stack: Stack) -> None:
+    """Two users whose names differ in the last letter have an account each, of sixty-three letters
+    at most; the same user has the same one every time."""
+    namespace = f"conformance-{'long-' * 6}{uuid.uuid4().hex[:8]}"
+    names = [f"user-{'of-a-long-name-' * 3}{last}" for last in ("a", "b", "a")]
+    for name in set(names):
+        kube.service_account(namespace, name)
+    users = [Identity(kube.token(namespace, name)) for name in names]
+    minted = [stack.mint(user).expect_status(201).json["token"] for user in users]
+    kube.delete("v1", "Namespace", "", namespace)
+    accounts = [stack.account_of(token)[1] for token in minted]
+    assert accounts[0] == accounts[2] != accounts[1]
+    assert max(map(len, accounts)) <= 63
+    assert len({stack.claims(token)["jti"] for token in minted}) == 3
 
 
 @requirement("EM-39")

@@ -113,6 +113,13 @@ def test_no_token_is_refused(stack: Stack, method: str, path: str, body: object)
     exchange.expect_no_backend().expect_no_inner()
 
 
+@requirement("EM-15")
+def test_no_token_is_refused_in_plain_http(stack: Stack) -> None:
+    """The other listener asks for one too."""
+    exchange = stack.send("GET", "/external/v1/models", tls=False).expect_status(401)
+    exchange.expect_no_backend().expect_no_inner()
+
+
 @requirement("EM-16")
 @pytest.mark.parametrize("audience", ["https://kubernetes.default.svc", "another-gateway-sa"])
 def test_other_audience_is_refused(stack: Stack, audience: str) -> None:

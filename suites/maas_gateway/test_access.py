@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -69,10 +70,14 @@ def test_allowed_tier_is_served(stack: Stack, user_of: UserOf, tier: str, model:
 
 @requirement("MG-11")
 def test_other_tier_is_refused(stack: Stack, alice: Identity) -> None:
-    """403 with the reason, and the model does not hear of it."""
+    """403 with the reason, and the model does not hear of it; what the user may do elsewhere is no
+    right to it, before and after."""
+    stack.chat(SHARED, alice).expect_status(200)
     exchange = stack.chat(PREMIUM, alice).expect_status(403).expect_no_backend()
     reason = exchange.response.headers.get("x-ext-auth-reason", "none")
     exchange.expect(CLIENT, reason.startswith("not authorized"), "not authorized: …", reason)
+    stack.chat(SHARED, alice).expect_status(200)
+    stack.chat(PREMIUM, alice).expect_status(403).expect_no_backend()
 
 
 @requirement("MG-12")
@@ -90,10 +95,22 @@ def test_account_of_no_tier(stack: Stack) -> None:
 
 
 @requirement("MG-13")
-def test_unknown_model_is_not_found(stack: Stack, alice: Identity) -> None:
-    """No route, no answer."""
-    path = "/llm/no-such-model/v1/chat/completions"
-    stack.send("POST", path, alice, {}).expect_status(404).expect_no_backend()
+@pytest.mark.parametrize(
+    "name",
+    ["no-such-model", "facebook-opt-125m-simulate", "premium", "FACEBOOK-OPT-125M-SIMULATED"],
+)
+def test_unknown_model_is_not_found(stack: Stack, user_of: UserOf, name: str) -> None:
+    """No route, no answer; the beginning of a model's name is no model's."""
+    path = f"/llm/{name}/v1/chat/completions"
+    stack.send("POST", path, user_of("enterprise"), {}).expect_status(404).expect_no_backend()
+
+
+@requirement("MG-13")
+def test_longer_name_is_not_the_models(stack: Stack, user_of: UserOf) -> None:
+    """A name that begins like a model's. Kuadrant's predicate is the beginning of a path, so the
+    policy refuses it before the router finds no route: 403 or 404, and nobody receives it."""
+    path = "/llm/facebook-opt-125m-simulated-2/v1/chat/completions"
+    stack.send("POST", path, user_of("enterprise"), {}).expect_refusal()
 
 
 @requirement("MG-14")
@@ -107,6 +124,18 @@ def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> Non
     record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
     (groups,) = record.headers.all("x-maas-group")
     assert f"system:serviceaccounts:{namespace}" in json.loads(groups)
+
+
+@requirement("MG-14")
+def test_backend_hears_of_each_at_once(stack: Stack, user_of: UserOf) -> None:
+    """Users of every tier at the same time: nobody is taken for another."""
+    users = [(tier, user_of(tier)) for tier in TIERS * 5]
+    with ThreadPoolExecutor(len(users)) as threads:
+        exchanges = list(threads.map(lambda one: stack.chat(SHARED, one[1]), users))
+    for (tier, user), exchange in zip(users, exchanges, strict=True):
+        exchange.expect_status(200).expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
+        account = user.username.split(":")[3]
+        exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
 
 
 FORGED = {

@@ -83,14 +83,18 @@ def review(kube: Kube, token: str) -> dict[str, Any]:
 
 @requirement("MG-41")
 def test_revocation(stack: Stack, kube: Kube) -> None:
-    """All of the user's tokens are void; a new one is good."""
+    """All of the user's tokens are void and nobody else's; a new one is good."""
     user = stack.cluster_identity()
+    other = stack.mint(stack.cluster_identity()).expect_status(201).json["token"]
     tokens = [stack.mint(user).expect_status(201).json["token"] for _ in range(2)]
+    assert len(set(tokens)) == 2, "the same token twice"
     assert [review(kube, token)["authenticated"] for token in tokens] == [True, True]
     stack.send("DELETE", TOKENS, user).expect_status(204)
     assert [review(kube, token).get("authenticated", False) for token in tokens] == [False, False]
     for token in tokens:
         stack.chat(SHARED, Identity(Secret(token))).expect_status(401).expect_no_backend()
+    assert review(kube, other)["authenticated"] is True
+    stack.chat(SHARED, Identity(Secret(other))).expect_status(200)
     fresh = stack.mint(user).expect_status(201).json["token"]
     stack.chat(SHARED, Identity(Secret(fresh))).expect_status(200)
 

@@ -1,5 +1,6 @@
 """The providers of the demo and the users that the tests need."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -42,6 +43,7 @@ def bob(stack: Stack) -> Identity:
 @pytest.fixture
 def openshift_login() -> Identity:
     """Who is logged in: the token of `oc whoami -t`."""
+    assert shutil.which("oc"), "there is no `oc` on PATH to ask who is logged in"
     done = subprocess.run(["oc", "whoami", "-t"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"oc whoami -t: {done.stderr.strip()}; log in with `oc login`"
     return Identity(Secret(done.stdout.strip()))

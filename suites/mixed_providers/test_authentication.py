@@ -54,6 +54,13 @@ def test_no_token_is_refused(stack: Stack, provider: Provider, operation: str) -
     exchange.expect_no_backend()
 
 
+@requirement("MP-17", "MP-25")
+def test_no_token_is_refused_in_plain_http(stack: Stack, provider: Provider) -> None:
+    """The other listener asks for one too."""
+    exchange = stack.send("GET", f"{provider.path}/v1/models", tls=False)
+    exchange.expect_status(401).expect_no_backend()
+
+
 @requirement("MP-22", "MP-25")
 @pytest.mark.capability("token_signing_key")
 def test_expired_token_is_refused(

@@ -44,6 +44,23 @@ def test_prompt_passes_unchanged(stack: Stack, heavy_user: Identity, text: str) 
     exchange.expect(CLIENT, answer == text, repr(text), repr(answer))
 
 
+@requirement("MP-61")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_method_and_headers_pass_unchanged(
+    stack: Stack, heavy_user: Identity, provider: Provider, method: str
+) -> None:
+    """A header of the client's own reaches the provider, and one of the provider's the client."""
+    value = 'one, two;q=0.5 "three" ~!%20'
+    sent = {"x-echo": value, "x-empty": "", "content-type": "application/json"}
+    exchange = stack.send(method, f"{provider.path}/v1/echo", heavy_user, b"{}", sent)
+    record = exchange.expect_status(200).expect_backend_received(provider.name, "/v1/echo")
+    exchange.expect(BACKEND, record.method == method, method, record.method)
+    for name, text in sent.items():
+        exchange.expect_backend_header(provider.name, name, text)
+    found = exchange.response.headers.get_list("x-echo")
+    exchange.expect(CLIENT, found == [value], value, f"{found}")
+
+
 @requirement("MP-66")
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 502, 503, 504])
 def test_error_of_a_provider_comes_back(

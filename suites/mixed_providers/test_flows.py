@@ -1,6 +1,7 @@
 """The end-to-end flows: who answers, and what the client gets."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -46,6 +47,27 @@ def test_requests_reach_no_other_provider(
     for other in EXTERNAL:
         if other is not provider:
             exchange.expect_nowhere(record, other.key.reveal(), f"the key of {other}")
+
+
+@requirement("MP-48")
+def test_requests_at_once_are_not_mixed_up(stack: Stack, heavy_user: Identity) -> None:
+    """Five requests to each provider, all at the same time."""
+    asked = ALL * 5
+    with ThreadPoolExecutor(len(asked)) as threads:
+        exchanges = list(threads.map(lambda one: stack.chat(one, heavy_user), asked))
+    for provider, exchange in zip(asked, exchanges, strict=True):
+        record = exchange.expect_status(200).expect_backend_received(provider.name)
+        exchange.expect(CLIENT, exchange.json["model"] == provider.model, provider.model, "another")
+        for other in EXTERNAL:
+            if other is not provider:
+                exchange.expect_nowhere(record, other.key.reveal(), f"the key of {other}")
+
+
+@requirement("MP-48")
+@pytest.mark.parametrize("name", ["openai2", "openai.", "openai-eu", "opena", "OpenAI", "vllm2"])
+def test_name_beside_a_providers_is_nobodys(stack: Stack, alice: Identity, name: str) -> None:
+    """A name that begins like a provider's, or is the beginning of one, is another name."""
+    stack.send("GET", f"/external/{name}/v1/models", alice).expect_refusal()
 
 
 @requirement("MP-21")

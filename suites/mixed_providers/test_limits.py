@@ -26,13 +26,15 @@ def used_up(stack: Stack, provider: Provider, user: Identity) -> Spent:
 @requirement("MP-19", "MP-25")
 @pytest.mark.parametrize("provider", ALL, ids=str)
 def test_budget_ends_in_429(stack: Stack, alice: Identity, provider: Provider) -> None:
-    """200s, then 429s that reach no backend."""
+    """200s, then 429s that reach no backend, through the other listener neither."""
     spent = used_up(stack, provider, alice)
     assert spent.accepted, "not one request was accepted"
     for refused in (spent.refused, stack.chat(provider, alice)):
         refused.expect_status(429).expect_no_backend()
         body = refused.response.text
         refused.expect(CLIENT, body == "Too Many Requests\n", "Too Many Requests", body)
+    plain = stack.send("GET", f"{provider.path}/v1/models", alice, tls=False)
+    plain.expect_status(429).expect_no_backend()
 
 
 @requirement("MP-43")

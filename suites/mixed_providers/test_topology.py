@@ -185,7 +185,9 @@ def test_destination_rule_has_tls(kube: Kube) -> None:
 @pytest.mark.capability("operators")
 def test_operators_are_installed(kube: Kube) -> None:
     """What `deploy-rhoai-stable.sh` leaves: every ClusterServiceVersion Succeeded."""
-    versions = kube.all("operators.coreos.com/v1alpha1", "ClusterServiceVersion")
+    kind = ("operators.coreos.com/v1alpha1", "ClusterServiceVersion")
+    assert kube.serves(*kind), "the cluster has no ClusterServiceVersions"
+    versions = kube.all(*kind)
     phases = {v["metadata"]["name"].split(".")[0]: v["status"]["phase"] for v in versions}
     assert {"rhods-operator", "rhcl-operator"} <= phases.keys()
     assert set(phases.values()) == {"Succeeded"}

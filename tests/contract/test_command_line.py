@@ -28,6 +28,7 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         (["--requirement=MP-99"], "--requirement=MP-99: unknown; there are MP-1, MP-2"),
         (["--kustomization=/nowhere"], "/nowhere/kustomization.yaml: No such file or directory"),
         (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
+        (["--capability=wings"], "--capability=wings: unknown; there are aws_load_balancer"),
     ],
 )
 def test_wrong_options_are_one_clear_line(words: list[str], says: str) -> None:
@@ -87,6 +88,9 @@ def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path
     assert "✗ MP-28 The egress gateway rewrites /openai/* to /*" in done.stdout
     shown = re.sub(r" +", " ", done.stdout)
     for line in (
+        "mixed-providers-demo.md:437, 'E2E Traffic Flow: External Provider (e.g., OpenAI)'",
+        "says 2. URL rewrite: /openai/* → /*",
+        "so the OpenAI simulator receives /v1/chat/completions and /v1/models",
         "hop backend",
         "expected path /v1/chat/completions",
         "observed path /openai/v1/chat/completions",

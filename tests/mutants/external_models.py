@@ -42,7 +42,20 @@ MUTANTS = [
     Mutant("port-ignored", em(20)),
     Mutant("no-timeout", em(21), windows=True),
     Mutant("streams-buffered", em(22)),
+    # examples and claims
+    Mutant("account-named-plainly", em(34), em(14)),
+    Mutant("accounts-cut-short", em(42)),
+    Mutant("example-usage-wrong", em(35)),
+    Mutant("no-api-keys", em(39)),
+    Mutant("external-backend-over-tls", em(36), BRIDGED | em(6)),
+    Mutant(
+        "claims-of-the-quickstart",
+        em(33, 37, 38, 41),
+        claims=("aws_load_balancer", "scc", "openshift", "real_providers"),
+    ),
     # gaps and disputes
+    Mutant("bridge-without-request-limit", em(), outcomes={"EM-32": "tokens"}),
+    Mutant("egress-cluster-ip", em(), em(2), {"EM-40": "cluster_ip"}),
     Mutant("tls-not-originated", em(), outcomes={"EM-28": "present"}),
     Mutant("body-router", em(), em(4, 7, 18, 22), {"EM-29": "closed"}),
     Mutant("destination-has-status", em(), outcomes={"EM-30": "closed"}),

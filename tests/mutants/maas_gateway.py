@@ -12,6 +12,11 @@ SHARED_REQUESTS = mg(*range(8, 43))
 MUTANTS = [
     # topology
     Mutant("class-not-accepted", mg(1)),
+    Mutant("claims-of-the-guide", mg(49, 51), claims=("openshift",)),
+    Mutant("token-policies-of-other-version", mg(50)),
+    Mutant("gateway-api-without-allowed-routes", mg(52)),
+    Mutant("kserve-takes-gateway-refs", mg(), outcomes={"MG-45": "gateway_refs"}),
+    Mutant("maas-https-elsewhere", mg(48)),
     Mutant("gateway-labels-wrong", mg(2)),
     Mutant("listener-by-selector", mg(3)),
     Mutant("gateway-not-accepted", mg(4)),
@@ -30,6 +35,9 @@ MUTANTS = [
     Mutant("tier-told-wrong", mg(14, 16)),
     Mutant("group-not-forwarded", mg(14), mg(15)),
     Mutant("identity-of-client-kept", mg(15)),
+    Mutant("headers-appended", mg(15), mg(17, 18, 36, 57)),
+    Mutant("tier-by-namespace", mg(53), mg(12, 15), {"MG-54": "by_namespace"}),
+    Mutant("groups-by-beginning", mg(57)),
     # request limits
     Mutant("free-requests-six", mg(19)),
     Mutant("premium-requests-more", mg(20)),
@@ -37,27 +45,34 @@ MUTANTS = [
     Mutant("requests-per-gateway", mg(22), SHARED_REQUESTS),
     Mutant("request-limit-after-upstream", mg(23), mg(19, 20, 21, 25, 26, 27)),
     Mutant("request-window-halved", mg(24), windows=True),
+    Mutant("window-slides", mg(24, 32), windows=True),
+    Mutant("counted-after-the-answer", mg(55)),
     # token limits
     Mutant("free-tokens-120", mg(25)),
     Mutant("premium-tokens-fewer", mg(26)),
     Mutant("enterprise-tokens-more", mg(27)),
     Mutant("limits-off-by-one", mg(19, 20, 21, 25, 26, 27)),
     Mutant("streams-not-counted", mg(28)),
+    Mutant("large-answers-unmetered", mg(56), mg(28)),
     Mutant("streams-counted-without-usage", mg(29)),
     Mutant("last-answer-withheld", mg(30), mg(26)),
     Mutant("errors-counted", mg(31), mg(29)),
     Mutant("token-window-doubled", mg(32), windows=True),
     # opt-in and segregation
     Mutant("opted-in-model-everywhere", mg(33)),
-    Mutant("default-gateway-limited", mg(34), mg(37)),
+    Mutant("default-gateway-limited", mg(34), mg(37, 47)),
+    Mutant("default-gateway-authenticates", mg(), mg(33, 37, 47), {"MG-43": "required"}),
+    Mutant("every-gateway-serves", mg(46), mg(6, 33, 34, 35, 47)),
+    Mutant("moved-models-stay", mg(47)),
     Mutant("standard-model-on-maas", mg(35)),
     Mutant("listing-not-filtered", mg(36)),
     # What is refused while the bad policy is there depends on what runs beside it.
-    Mutant("one-bad-policy-stops-all", mg(37), mg(*range(7, 43))),
+    Mutant("one-bad-policy-stops-all", mg(37), mg(*range(7, 43)), disposables=True),
     # maas-api
     Mutant("token-without-id", mg(38)),
     Mutant("expiration-ignored", mg(39), mg(38, 40)),
     Mutant("short-expirations-taken", mg(40)),
     Mutant("revocation-does-nothing", mg(41)),
     Mutant("identity-not-cached", mg(), outcomes={"MG-42": "at_once"}),
+    Mutant("cache-never-ends", mg(44), windows=True),
 ]

@@ -32,7 +32,8 @@ class Mutant:
     may go red with it; `outcomes` are decisions of disputed requirements and gaps that it
     changes; `windows` and `disposables` say that it takes tests which wait, or which have a
     cluster of their own, to catch it; `overlay` is what is deployed with a fault, if not the
-    profile's own."""
+    profile's own. `claims` are capabilities that the cluster is said to have: without a folder and
+    a fault the defect is that it has not. `images` are stand-ins under other images' names."""
 
     name: str
     caught: frozenset[str]
@@ -41,12 +42,19 @@ class Mutant:
     windows: bool = False
     disposables: bool = False
     overlay: str = ""
+    claims: tuple[str, ...] = ()
+    images: dict[str, str] = field(default_factory=dict)
 
     @property
     def profile(self) -> str:
         """The suite that has to catch it."""
         first = min(self.caught | self.outcomes.keys())
         return PROFILES[first[:2]]
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether nothing is broken but a promise."""
+        return self.name.startswith("claims-")
 
     @property
     def deployed(self) -> str:

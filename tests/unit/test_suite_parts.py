@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from fixtures.budget import reported_usage, spend
-from fixtures.evidence import Exchange, HopMismatch, Observatory, Record
+from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record
 from fixtures.plugin import SUITES
 from fixtures.requirements import Requirement, RequirementError, read, read_all
 from fixtures.secrets import Secret, redact
@@ -195,7 +195,8 @@ def exchange(
 
 def record(path: str, original: str = "", backend: str = "openai", **headers: str) -> Record:
     stamped = {"x-envoy-original-path": original} if original else {}
-    return Record(backend, "POST", path, {**headers, **stamped}, "{}", False)
+    found = Headers({**headers, **stamped}.items())
+    return Record(backend, "POST", path, found, "{}", False)
 
 
 def test_egress_path_from_the_stamp() -> None:
@@ -225,6 +226,27 @@ def test_egress_path_from_the_log_when_no_backend_saw_it() -> None:
     with pytest.raises(HopMismatch, match="expected path /openai/x") as broken:
         seen.expect_inner_received("/openai/x")
     assert "answered 404 (route_not_found)" in str(broken.value)
+
+
+def test_without_a_log_nothing_is_claimed() -> None:
+    """Whether the egress gateway saw it is not known, and so not applicable."""
+    with pytest.raises(pytest.skip.Exception, match="egress gateway saw the request is unknown"):
+        exchange("/x", [], 401).expect_no_inner()
+    lines = [{"received_path": "/x", "code": 404, "details": ""}]
+    with pytest.raises(HopMismatch, match="expected no request"):
+        exchange("/x", [], 401, lines).expect_no_inner()
+
+
+def test_every_value_of_a_header_counts() -> None:
+    """An injected key behind the client's is not the injected key alone."""
+    pairs = [("X-Provider-Api-Key", "sk-of-the-client"), ("x-provider-api-key", "sk-injected-1")]
+    headers = Headers(pairs)
+    assert headers.all("X-PROVIDER-API-KEY") == ["sk-of-the-client", "sk-injected-1"]
+    seen = exchange("/x", [Record("openai", "POST", "/x", headers, "{}", False)])
+    with pytest.raises(HopMismatch, match="once"):
+        seen.expect_backend_header("openai", "X-Provider-Api-Key", "sk-injected-1")
+    with pytest.raises(HopMismatch, match="the key in no header"):
+        seen.expect_nowhere(seen.records[0], "injected", "the key")
 
 
 def test_a_request_at_two_backends_is_an_error() -> None:

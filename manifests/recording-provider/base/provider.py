@@ -15,7 +15,8 @@ error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
-and `size` and `digest` (SHA-256) are of its bytes. POST `/v1/echo` answers with the body itself.
+and `size` and `digest` (SHA-256) are of its bytes. `/v1/echo` answers with the body itself, and
+every answer has the request's `x-echo` header.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
                 "time": time.time(),
             }
         )
-        if path == "/v1/echo" and self.command == "POST":
+        if path == "/v1/echo":
             return self._send(200, self.headers.get("content-type", "text/plain"), body)
         return self._answer(path, text)
 
@@ -218,6 +219,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
+        if "x-echo" in self.headers:
+            self.send_header("x-echo", self.headers["x-echo"])
         self.end_headers()
         self.wfile.write(data)
 

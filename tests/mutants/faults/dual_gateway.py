@@ -302,3 +302,65 @@ def _(_: Any) -> None:
         return found
 
     kuadrant_topology.Topology._path = path  # type: ignore[method-assign]
+
+
+@fault("system-message-decides", "semantic_router")
+def _(module: Any) -> None:
+    right = module._text
+
+    def text(body: Object) -> str:
+        said = [m for m in body.get("messages", []) if m.get("role") == "system"]
+        return str(right({**body, "messages": said or body.get("messages", [])}))
+
+    module._text = text
+
+
+@fault("parts-of-words-match", "semantic_router")
+def _(_: Any) -> None:
+    """`aftermath` is mathematics."""
+    import re
+
+    from embedded.images import semantic_router_config
+
+    semantic_router_config._literal = re.escape
+
+
+@fault("router-answers-400", "semantic_router")
+def _(module: Any) -> None:
+    """A newer generation: what is no chat is refused by the router itself."""
+    right = module.Exchange.on_request_body
+
+    def on_request_body(self: Any, message: Any) -> Any:
+        try:
+            return right(self, message)
+        except module.Malformed as error:
+            return module.ext_proc.immediate(400, str(error).encode(), {})
+
+    module.Exchange.on_request_body = on_request_body
+
+
+@fault("large-prompts-cut", "semantic_router")
+def _(module: Any) -> None:
+    """What the router writes anew is no longer than 64 KiB."""
+    right = module._dump
+
+    def dump(body: Object) -> bytes:
+        for message in body.get("messages", []):
+            if isinstance(message.get("content"), str):
+                message["content"] = message["content"][:65536]
+        found: bytes = right(body)
+        return found
+
+    module._dump = dump
+
+
+@fault("router-asks-for-tokens", "semantic_router")
+def _(module: Any) -> None:
+    right = module.Exchange.on_request_headers
+
+    def on_request_headers(self: Any, message: Any) -> Any:
+        if "authorization" not in module.ext_proc.headers_of(message):
+            return module.ext_proc.immediate(401, b"", {})
+        return right(self, message)
+
+    module.Exchange.on_request_headers = on_request_headers

@@ -144,3 +144,66 @@ def _(module: Any) -> None:
 @fault("operator-never-reverts", "opendatahub_operator")
 def _(module: Any) -> None:
     module._is_managed = lambda deployment: False
+
+
+@fault("account-named-plainly", "maas_api")
+def _(module: Any) -> None:
+    """Two users whose names differ in a sign have one account."""
+    right = module.account_name
+    module.account_name = lambda username: right(username).rpartition("-")[0]
+
+
+@fault("example-usage-wrong", "llmd_sim")
+def _(module: Any) -> None:
+    right = module.JSONResponse
+
+    def response(body: Object, *rest: Any) -> Any:
+        if "usage" in body:
+            body["usage"]["completion_tokens"] += 1
+        return right(body, *rest)
+
+    module.JSONResponse = response
+
+
+@fault("no-api-keys", "maas_api")
+def _(module: Any) -> None:
+    right = module.Starlette
+
+    def starlette(routes: list[Any], **more: Any) -> Any:
+        return right(routes=[r for r in routes if "api-keys" not in r.path], **more)
+
+    module.Starlette = starlette
+
+
+@fault("egress-cluster-ip", "wg_ai_gateway")
+def _(module: Any) -> None:
+    """The egress gateway's Service is for the cluster alone."""
+    right = module.Controller._owned
+
+    def owned(self: Any, gateway: Object, proxy: Any, key: str) -> Any:
+        found = right(self, gateway, proxy, key)
+        for resource, body in found:
+            if resource == module.SERVICES:
+                body["spec"]["type"] = "ClusterIP"
+        return found
+
+    module.Controller._owned = owned
+    from embedded.gatewayapi import controller
+
+    get = controller.Cache.get
+
+    def own_address(self: Any, resource: str, namespace: str, name: str) -> Any:
+        found = get(self, resource, namespace, name)
+        if resource == module.SERVICES and found:
+            ingress = {"ingress": [{"ip": found["spec"]["clusterIP"]}]}
+            return {**found, "status": {"loadBalancer": ingress}}
+        return found
+
+    controller.Cache.get = own_address  # type: ignore[method-assign]
+
+
+@fault("accounts-cut-short", "maas_api")
+def _(module: Any) -> None:
+    """The hash that tells users apart is of the name's beginning."""
+    right = module.account_name
+    module.account_name = lambda username: right(username[:50])

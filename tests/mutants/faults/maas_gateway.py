@@ -298,3 +298,98 @@ def _(module: Any) -> None:
     module.JSONResponse = lambda body, *rest: right(
         {k: v for k, v in body.items() if k != "jti"}, *rest
     )
+
+
+@fault("cache-never-ends", "authorino")
+def _(_: Any) -> None:
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._cached
+
+    async def cached(
+        self: Any, phase: str, name: str, rule: Object, data: Object, evaluate: Any
+    ) -> Any:
+        if "cache" in rule:
+            rule = {**rule, "cache": {**rule["cache"], "ttl": 10**9}}
+        return await right(self, phase, name, rule, data, evaluate)
+
+    pipeline.Pipeline._cached = cached  # type: ignore[method-assign]
+
+
+@fault("every-gateway-serves", "envoy_gateway")
+def _(_: Any) -> None:
+    """A route is on every gateway of the class, whichever it names."""
+    from embedded.gatewayapi import attach
+
+    def parents_of(route: Object, gateway: Object) -> list[Object]:
+        refs = route["spec"].get("parentRefs", [])
+        return [ref for ref in refs if not ref.get("name", "").startswith("poc-")]
+
+    attach.parents_of = parents_of
+
+
+@fault("moved-models-stay", "kserve")
+def _(module: Any) -> None:
+    """A model keeps the gateways that it was made with."""
+    right, first = module._gateways, {}
+
+    def gateways(model: Object) -> list[Object]:
+        found: list[Object] = first.setdefault(model["metadata"]["uid"], right(model))
+        return found
+
+    module._gateways = gateways
+
+
+@fault("counted-after-the-answer", "limitador")
+def _(module: Any) -> None:
+    """Check and count are two steps, with others' in between."""
+
+    async def should_rate_limit(self: Any, request: Any, _: Any) -> Any:
+        descriptors, hits = module._descriptors(request), request.hits_addend or 1
+        if not self._limits.within(request.domain, descriptors, hits):
+            return module.rls_pb2.RateLimitResponse(overall_code=module.OVER_LIMIT)
+        await module.asyncio.sleep(0.2)
+        self._limits.add(request.domain, descriptors, hits)
+        return module.rls_pb2.RateLimitResponse(overall_code=module.OK)
+
+    module.Services.should_rate_limit = should_rate_limit
+
+
+@fault("window-slides", "limitador")
+def _(module: Any) -> None:
+    """Each hit begins the window anew."""
+    right = module.Limits.add
+
+    def add(self: Any, namespace: str, descriptors: Any, hits: int) -> None:
+        right(self, namespace, descriptors, hits)
+        for limit, key in self._hit(namespace, descriptors):
+            self._counters[key].ends = self._clock() + limit.seconds
+
+    module.Limits.add = add
+
+
+@fault("large-answers-unmetered", "wasm_shim")
+def _(module: Any) -> None:
+    """What is longer than 4 KiB is passed on unread."""
+    right = module.Exchange.on_response_body
+
+    async def on_response_body(self: Any, message: Any) -> Any:
+        if len(message.body) > 4096:
+            return module.pb.ProcessingResponse(response_body=module.pb.BodyResponse())
+        return await right(self, message)
+
+    module.Exchange.on_response_body = on_response_body
+
+
+@fault("groups-by-beginning", "maas_api")
+def _(module: Any) -> None:
+    """A group that begins like a tier's is the tier's."""
+
+    async def tier(self: Any, groups: list[str]) -> Object | None:
+        for found in await self._tiers():
+            for wanted in found.get("groups", []):
+                if any(str(group).startswith(wanted) for group in groups):
+                    return dict(found)
+        return None
+
+    module.MaasApi._tier = tier

@@ -242,3 +242,156 @@ def _(module: Any) -> None:
         return found and {k: v for k, v in found.items() if k != "ready"}
 
     module.MaasApi._entry = entry
+
+
+@fault("headers-appended", "wasm_shim")
+def _(module: Any) -> None:
+    """The shim of Kuadrant 1.4, by its own flag."""
+    right = module.main
+    module.main = lambda argv: right([*argv, "--generation", "0.12"])
+
+
+@fault("answers-cut", "wasm_shim")
+def _(module: Any) -> None:
+    """What is longer than 64 KiB ends there."""
+    right = module.Exchange.on_response_body
+
+    async def on_response_body(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        if len(message.body) > 65536 and not self._streamed:
+            cut = message.body[:65536]
+            answer.response_body.response.body_mutation.body = cut
+        return answer
+
+    module.Exchange.on_response_body = on_response_body
+
+
+@fault("large-requests-refused", "wasm_shim")
+def _(module: Any) -> None:
+    """A request longer than 64 KiB is not let in."""
+    from embedded.images.shim_actions import Denied
+
+    right = module.Exchange.on_request_headers
+
+    async def on_request_headers(self: Any, message: Any) -> Any:
+        found = module.ext_proc.headers_of(message)
+        if int(found.get("content-length", 0)) > 65536:
+            raise Denied(413, "Payload Too Large", {}, "too_large")
+        return await right(self, message)
+
+    module.Exchange.on_request_headers = on_request_headers
+
+
+@fault("provider-asked-twice", "envoy_gateway")
+def _(_: Any) -> None:
+    """The gateway tries again when the provider answers 500."""
+    from embedded.gatewayapi import controller
+
+    right = controller.envoy_routes
+
+    def envoy_routes(*args: Any, **more: Any) -> Any:
+        found = right(*args, **more)
+        for _, entry in found:
+            if "route" in entry:
+                entry["route"]["retry_policy"] = {"retry_on": "5xx", "num_retries": 1}
+        return found
+
+    controller.envoy_routes = envoy_routes
+
+
+@fault("errors-of-the-gateways-own", "wasm_shim")
+def _(module: Any) -> None:
+    """A provider's 500 comes back as 502."""
+    right = module.Exchange.on_response_headers
+
+    async def on_response_headers(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        if module.ext_proc.headers_of(message).get(":status") == "500":
+            option = answer.response_headers.response.header_mutation.set_headers.add()
+            option.header.key, option.header.raw_value = ":status", b"502"
+        return answer
+
+    module.Exchange.on_response_headers = on_response_headers
+
+
+@fault("deleted-routes-stay", "envoy_gateway")
+def _(module: Any) -> None:
+    """A route that was ever seen is served for ever."""
+    from embedded.gatewayapi import controller
+
+    right, seen = controller.Cache.list, {}
+
+    def list_(self: Any, resource: str, namespace: str = "") -> Any:
+        found = right(self, resource, namespace)
+        if resource != controller.ROUTES:
+            return found
+        seen.update({(o["metadata"]["namespace"], o["metadata"]["name"]): o for o in found})
+        return list(seen.values())
+
+    class Remembering(controller.Cache):
+        list = list_
+
+    controller.Cache = Remembering
+
+
+@fault("refusals-are-texts", "provider_sim")
+def _(module: Any) -> None:
+    """{"error": "missing_api_key"}, as the document prints it."""
+    right = module.JSONResponse
+
+    def response(body: Object, *rest: Any) -> Any:
+        error = body.get("error")
+        return right({"error": error["code"]} if isinstance(error, dict) else body, *rest)
+
+    module.JSONResponse = response
+
+
+@fault("simulator-usage-wrong", "provider_sim")
+def _(module: Any) -> None:
+    right = module.JSONResponse
+
+    def response(body: Object, *rest: Any) -> Any:
+        if "usage" in body:
+            body["usage"]["total_tokens"] += 1
+        return right(body, *rest)
+
+    module.JSONResponse = response
+
+
+@fault("simulator-checks-no-key", "provider_sim")
+def _(module: Any) -> None:
+    module.Provider._key_problem = lambda self, request: None
+
+
+@fault("transfer-fields-of-old", "llmd_sim")
+def _(module: Any) -> None:
+    """0.7 answers as 0.6 did."""
+    right = module.Simulator.__init__
+    module.Simulator.__init__ = lambda self, model, mode, generation: right(
+        self, model, mode, "0.6"
+    )
+
+
+@fault("rule-without-tls", "kserve")
+def _(module: Any) -> None:
+    right = module._workload
+
+    def workload(model: Object) -> Any:
+        found = right(model)
+        for resource, body in found:
+            if resource == module.DESTINATION_RULES:
+                body["spec"]["trafficPolicy"]["tls"]["mode"] = "DISABLE"
+        return found
+
+    module._workload = workload
+
+
+@fault("always-ready", "maas_api")
+def _(module: Any) -> None:
+    right = module.MaasApi._entry
+
+    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
+        found = await right(self, model, authorization)
+        return {**found, "ready": True} if found else None
+
+    module.MaasApi._entry = entry
