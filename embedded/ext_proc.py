@@ -44,7 +44,7 @@ def common(
     for name, value in (added or {}).items():
         option = answer.header_mutation.set_headers.add()
         option.header.key, option.header.raw_value = name, value.encode()
-        option.append_action = option.APPEND_IF_EXISTS_OR_ADD
+        option.append.value = True  # Envoy's ext_proc looks at this, not at append_action
     return answer
 
 

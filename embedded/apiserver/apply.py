@@ -130,7 +130,11 @@ def apply(
     others = set().union(*(paths for who, paths in owned.items() if who != me), set())
     result = copy.deepcopy(live)
     kept = others | wanted.keys()
-    for path in sorted(owned.get(me, set()) - kept, reverse=True):
+    let_go = owned.get(me, set()) - kept
+    for path in let_go:  # an item of a list goes whole, with what was defaulted in it
+        if path[-1].startswith("k:") and not any(p[: len(path)] == path for p in kept):
+            _delete(result, path)
+    for path in sorted(let_go, reverse=True):
         _delete(result, path)
         while len(path) > 1 and (path := path[:-1]) not in kept and _find(result, path) in ({}, []):
             _delete(result, path)  # what has nothing left in it goes too

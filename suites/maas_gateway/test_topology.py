@@ -182,7 +182,8 @@ def test_which_openshift(kube: Kube, decide: Decision) -> None:
 @requirement("MG-51")
 @pytest.mark.capability("openshift")
 def test_class_comes_with_openshift(kube: Kube) -> None:
-    """Nobody but the platform has written it."""
+    """Nobody but the platform has written it, where there is a ClusterVersion."""
+    assert version_of(kube) >= (4, 19, 9)
     found = existing(kube, GATEWAY_API, "GatewayClass", "", "openshift-default")
     writers = {entry["manager"] for entry in found["metadata"]["managedFields"]}
     assert not {w for w in writers if w.startswith("kubectl")}, f"written by {sorted(writers)}"

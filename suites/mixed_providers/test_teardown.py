@@ -68,3 +68,5 @@ def test_teardown(demo: Stack) -> None:
           ENFORCED_SECONDS, in_a_row=2)  # fmt: skip
     until("an empty listing", lambda: listed(demo, user), lambda seen: seen == [],
           ENFORCED_SECONDS)  # fmt: skip
+    for one in EXTERNAL:  # and it is the MaaS gateway that says so
+        demo.models(one, user).expect_status(404).expect_no_inner()

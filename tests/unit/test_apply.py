@@ -43,3 +43,36 @@ DEEP: Object = {"metadata": {"tier": {"http": {"url": "u", "body": {"expression"
 def test_nothing_empty_is_left_behind(steps: list[tuple[str, Object]], left: Object) -> None:
     """A branch goes with its last leaf, unless somebody holds on to it."""
     assert applied_in_turn(*steps) == left
+
+
+KEYED: Object = {
+    "type": "object",
+    "properties": {
+        "spec": {
+            "type": "object",
+            "properties": {
+                "ports": {
+                    "type": "array",
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["port"],
+                    "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                }
+            },
+        }
+    },
+}
+
+
+def test_list_item_goes_whole() -> None:
+    """With the fields that defaulting put into it, and that nobody owns."""
+    live: Object = {"metadata": {"name": "x"}}
+    for ports in ([80, 443], [80, 8443]):
+        wanted = {"metadata": {"name": "x"}, "spec": {"ports": [{"port": p} for p in ports]}}
+        live, owned = apply(KEYED, live, wanted, "me", True, "")
+        for item in live["spec"]["ports"]:
+            item.setdefault("protocol", "TCP")
+        write_owners(live, owned, "", "v1", "now")
+    assert live["spec"]["ports"] == [
+        {"port": 80, "protocol": "TCP"},
+        {"port": 8443, "protocol": "TCP"},
+    ]
