@@ -20,7 +20,7 @@ import uvicorn
 import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from embedded import net
+from embedded import lifecycle, net
 from embedded.apiserver import admission
 from embedded.apiserver.api import Api, User
 from embedded.apiserver.authn import Tokens
@@ -130,7 +130,7 @@ async def _parts(
     finally:
         if serving.done():
             log.critical("the API server ended, and so the cluster", exc_info=_problem(serving))
-            keep_log(state)
+            lifecycle.keep_log(state)
         await app.close()
         for task in tasks:  # the node first of all: what is stopped must not start again
             task.cancel()
@@ -153,12 +153,6 @@ async def keep_running(name: str, part: Callable[[], Coroutine[Any, Any, None]])
 
 def _problem(task: asyncio.Task[Any]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
-
-
-def keep_log(state: State) -> None:
-    """Put the cluster's log where it outlives the cluster's folder."""
-    with contextlib.suppress(OSError):
-        shutil.copyfile(state.log, state.lost_log)
 
 
 def _server(

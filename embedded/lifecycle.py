@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -82,7 +83,19 @@ def down(state: State) -> None:
     shutil.rmtree(state.folder, ignore_errors=True)
 
 
+def keep_log(state: State) -> Path:
+    """Put the log of a cluster that ended by itself where it outlives the cluster's folder."""
+    if state.log.exists():
+        shutil.copyfile(state.log, state.lost_log)
+    return state.lost_log
+
+
 def _preflight(state: State, images: list[str]) -> None:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", state.name):
+        raise EmbeddedError(
+            f"--name={state.name}: a cluster's name has small letters, digits and - in between, "
+            "at most 63, as a Kubernetes name"
+        )
     if sys.platform != "linux":
         raise EmbeddedError(
             f"the embedded cluster needs Linux (it binds 127.x.y.z addresses), this is "

@@ -11,7 +11,15 @@ import pytest
 
 from fixtures.evidence import HopMismatch
 from fixtures.kube import Kube
-from fixtures.plugin import DEMO, SUITES, access_key, known_key, readings_key, runs_suites
+from fixtures.plugin import (
+    DEMO,
+    SUITES,
+    access_key,
+    known_key,
+    lost,
+    readings_key,
+    runs_suites,
+)
 from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
@@ -21,6 +29,7 @@ DEFAULT_OUT = Path(__file__).parent / "out"
 _WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
+_lost_key = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,10 +86,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 class _Collector:
     """Gathers reports in the controlling process."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._results = config.stash[_results_key]
+    def __init__(self, session: pytest.Session) -> None:
+        self._session, self._results = session, session.config.stash[_results_key]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and (why := lost(self._session.config)):
+            # Says nothing of the stack: the test, and those after it, have not run.
+            self._results.pop(report.nodeid, None)
+            self._session.config.stash[_lost_key] = why
+            raise self._session.Interrupted(why)
         properties = report.user_properties
         ids = next((value for name, value in properties if name == "requirements"), None)
         if not isinstance(ids, list):
@@ -105,7 +119,7 @@ class _Collector:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):
-        session.config.pluginmanager.register(_Collector(session.config))
+        session.config.pluginmanager.register(_Collector(session))
 
 
 @pytest.hookimpl(trylast=True)
@@ -115,7 +129,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     verdicts = _verdicts(config)
     write(config, verdicts)
-    if exitstatus != 0 and access_key in config.stash:
+    if exitstatus != 0 and access_key in config.stash and _lost_key not in config.stash:
         kube = Kube(config.stash[access_key].kubeconfig)
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
     closed = any(v.verdict == GAP_CLOSED for v in verdicts)
@@ -147,6 +161,8 @@ def pytest_terminal_summary(
 ) -> None:
     if _is_reported(config):
         summary.write(terminalreporter, _verdicts(config), config.getoption("--reports"))
+        if _lost_key in config.stash:
+            terminalreporter.write_line(config.stash[_lost_key], red=True, bold=True)
 
 
 def _verdicts(config: pytest.Config) -> list[Verdict]:

@@ -32,6 +32,10 @@ Handler = Callable[[Request, RequestInfo, Resource, User], Awaitable[Response]]
 _YAML = ("application/yaml", "application/apply-patch+yaml", "text/yaml")
 _PUBLIC = ("/healthz", "/livez", "/readyz", "/version")
 
+# Kinds whose deletion answers with the object, others' with a Status (`ReturnDeletedObject` in
+# `pkg/registry/core`).
+RETURNED = {("", plural) for plural in ("pods", "services", "serviceaccounts")}
+
 
 class ApiServer:
     """An ASGI application over an `Api`."""
@@ -218,7 +222,8 @@ class ApiServer:
             body["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
         dry = "All" in (query.get("dryRun"), *body.get("dryRun", []))
         gone = self._api.delete(r, info.namespace, info.name, body, dry)
-        if self._api.find(r.group, r.plural, gone["metadata"].get("namespace", ""), info.name):
+        waits = self._api.find(r.group, r.plural, gone["metadata"].get("namespace", ""), info.name)
+        if waits or r.id in RETURNED:
             return respond(versioned(gone, r, info.version))
         details = {"name": info.name, "kind": r.plural, "uid": gone["metadata"]["uid"]}
         if r.group:

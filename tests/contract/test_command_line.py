@@ -39,6 +39,17 @@ def test_wrong_options_are_one_clear_line(words: list[str], says: str) -> None:
     assert says in errors[0]
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "A", "-x", "x" * 64])
+def test_cluster_name_is_a_name(name: str) -> None:
+    """Not a path, nor anything that Kubernetes would not take."""
+    done = subprocess.run(
+        [sys.executable, "-m", "embedded", "up", f"--name={name}"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"embedded: --name={name}: a cluster's name has small letters")
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The project in a folder where it may be broken."""

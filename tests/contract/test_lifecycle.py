@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from embedded.state import State, alive
 from tests.conftest import ROOT
@@ -105,6 +107,43 @@ def test_crash_leaves_nothing(name: str, victim: str) -> None:
     assert embedded("up", "--name", name).returncode == 0, (
         "what is left keeps a new one from coming up"
     )
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_lost_cluster_is_one_sentence(tmp_path: Path, workers: list[str]) -> None:
+    """SIGKILL to the cluster in mid-run: reports of what was decided, the rest not run."""
+    folder = ROOT / "manifests" / "mixed-providers" / "overlays" / "recording"
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "suites/mixed_providers", "--cluster=embedded", "-v",
+         *workers, "-m", "not window and not disposable", f"--kustomization={folder}",
+         f"--reports={tmp_path}"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    assert run.stdout is not None
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        if sum("PASSED" in one for one in lines) == 12:
+            info = State(f"pytest-{run.pid}").info()
+            assert info is not None
+            os.kill(info.pid, signal.SIGKILL)
+            break
+    rest, _ = run.communicate(timeout=120)
+    output = "".join(lines) + rest
+    assert run.returncode not in (0, 3), output[-3000:]
+    assert "INTERNALERROR" not in output
+    assert "the embedded cluster was lost at" in output
+    assert State(f"pytest-{run.pid}").lost_log.exists()
+    State(f"pytest-{run.pid}").lost_log.unlink()
+    (profile,) = [
+        p
+        for p in yaml.safe_load((tmp_path / "conformance.yaml").read_text())["profiles"]
+        if p["name"] == "mixed_providers"
+    ]
+    verdicts = Counter(one["verdict"] for one in profile["requirements"])
+    assert verdicts["nonconformant"] == 0
+    assert verdicts["conformant"] >= 1
+    assert verdicts["not run"] > 30
 
 
 def test_killed_test_run_leaves_nothing(tmp_path: Path) -> None:

@@ -83,10 +83,8 @@ def test_pods_that_are_deleted_while_they_start(state: State) -> None:
             name = f"b{number}-{index}"
             pod = {"metadata": {"name": name}, "spec": {"containers": [SLEEPER]}}
             core.create_namespaced_pod("default", pod)
-            answer = core.delete_namespaced_pod(
-                name, "default", grace_period_seconds=0, _preload_content=False
-            )
-            assert answer.status == 200
+            gone = core.delete_namespaced_pod(name, "default", grace_period_seconds=0)
+            assert (gone.kind, gone.metadata.name) == ("Pod", name)
 
     at_once(6, work, state)
     until_none("processes", lambda: sleepers(state))

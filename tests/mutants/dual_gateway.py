@@ -13,7 +13,7 @@ BY_ROUTE = dg(3, 5, 6, 10, 11, *range(16, 24), 30, 31, 35, 36, 38, 40, 42)
 BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
 # What tells Model-A from Model-B by the prompt.
 BY_PROMPT = dg(6, 9, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
-NO_TOKEN_LIMIT = dg(9, 37, 39, 44)
+NO_TOKEN_LIMIT = dg(9, 37, 39, 44, 53)
 MUTANTS = [
     # who is served by whom
     Mutant("maas-api-prefix-kept", dg(1, 10), dg(32)),
@@ -84,7 +84,12 @@ MUTANTS = [
     Mutant("router-asks-for-tokens", dg(), outcomes={"DG-48": "closed"}),
     Mutant("registry-synced", dg(), outcomes={"DG-38": "closed"}),
     Mutant("tier-by-default", dg(), dg(32), outcomes={"DG-39": "closed"}),
-    Mutant("poc-policies", dg(), outcomes={"DG-40": "not_extracted", "DG-42": "https_only"}),
+    Mutant(
+        "poc-policies",
+        dg(7, 8, 27, 28),
+        NO_TOKEN_LIMIT,
+        {"DG-40": "not_extracted", "DG-42": "https_only", "DG-44": "each_path_its_own"},
+    ),
     Mutant(
         "model-path-without-namespace",
         dg(2),
