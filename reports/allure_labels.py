@@ -7,7 +7,7 @@ from typing import Any
 import allure
 
 from fixtures.requirements import Requirement
-from fixtures.secrets import redact
+from fixtures.secrets import redact_prose
 
 _SEVERITY = {"core": allure.severity_level.CRITICAL, "extended": allure.severity_level.NORMAL}
 
@@ -21,5 +21,5 @@ def attach(requirements: list[Requirement]) -> None:
         dynamic.story(f"{one.id} {one.title}")
         dynamic.severity(_SEVERITY[one.level])
         dynamic.tag(one.id)
-    said = (f"> {redact(one.quote)}\n\n{one.id}: {one.expects}" for one in requirements)
+    said = (f"> {redact_prose(one.quote)}\n\n{one.id}: {one.expects}" for one in requirements)
     dynamic.description("\n\n".join(said))

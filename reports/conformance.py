@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from fixtures.secrets import redact
+from fixtures.secrets import redact_prose
 from fixtures.verdicts import (
     CONFORMANT,
     GAP_CLOSED,
@@ -68,7 +68,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
             for name in profiles
         ],
     }
-    return redact(yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=100))
+    return redact_prose(yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=100))
 
 
 def _components(run: Run) -> dict[str, Any]:

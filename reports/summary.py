@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fixtures.secrets import redact
+from fixtures.secrets import redact_prose
 from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 
 QUOTED = 240  # letters of a sentence that are shown
@@ -53,7 +53,7 @@ def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
     out.write_line("")
     out.write_line(f"✗ {one.id} {one.title}", red=True, bold=True)
     out.write_line(f"    {one.document}:{one.line}, {one.section!r}")
-    out.write_line(f"      says      {redact(_short(one.quote))}")
+    out.write_line(f"      says      {redact_prose(_short(one.quote))}")
     out.write_line(f"      so        {one.expects}")
     for failure in verdict.failures:
         _failure(out, failure)

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from fixtures.documents import Document
 from fixtures.requirements import Reading, Statement
-from fixtures.secrets import redact
+from fixtures.secrets import redact_prose
 from fixtures.verdicts import Verdict
 
 _HEAD = """# Traceability
@@ -28,7 +28,7 @@ def render(readings: list[Reading], verdicts: list[Verdict]) -> str:
             for statement in statements:
                 lines += _said(reading.document, statement)
                 lines += _proved(statement, by_id)
-    return redact("\n".join(lines))
+    return redact_prose("\n".join(lines))
 
 
 def _said(document: Document, statement: Statement) -> Iterator[str]:
