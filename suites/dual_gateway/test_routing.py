@@ -209,6 +209,9 @@ UNROUTABLE: dict[str, Any] = {
     "malformed": b'{"model": "auto", ',
     "no-object": b'["auto"]',
     "unknown-model": {"model": "gpt-4", "messages": [{"role": "user", "content": HELLO}]},
+    "longer-name": {"model": "Model-A2", "messages": [{"role": "user", "content": HELLO}]},
+    "other-case": {"model": "model-a", "messages": [{"role": "user", "content": HELLO}]},
+    "empty-name": {"model": "", "messages": [{"role": "user", "content": HELLO}]},
     "no-model": {"messages": [{"role": "user", "content": HELLO}]},
     "no-prompt": {"model": "auto", "messages": []},
 }

@@ -37,6 +37,37 @@ def test_other_tokens_are_refused(stack: Stack, audience: str) -> None:
     stack.chat(SHARED, user).expect_status(401).expect_no_backend()
 
 
+@requirement("MG-8")
+@pytest.mark.parametrize("scheme", ["", "Token ", "Basic ", "Bearer: ", "BearerX "])
+def test_token_of_another_scheme_is_refused(stack: Stack, alice: Identity, scheme: str) -> None:
+    """A good token, and not as a bearer's."""
+    sent = {"authorization": f"{scheme}{alice.token.reveal()}"}
+    exchange = stack.chat(SHARED, headers=sent).expect_status(401).expect_no_backend()
+    stack.chat(SHARED, headers={"x-authorization": sent["authorization"]}).expect_status(401)
+    stack.chat(SHARED, alice).expect_status(200)
+    challenge = exchange.response.headers.get("www-authenticate", "none")
+    exchange.expect(CLIENT, challenge.startswith("Bearer"), "a Bearer challenge", challenge)
+
+
+@requirement("MG-8")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/maas-api/v1/models"),
+        ("POST", "/maas-api/v1/tokens"),
+        ("DELETE", "/maas-api/v1/tokens"),
+        ("GET", "/maas-api/v1/api-keys"),
+        ("GET", "/maas-api/health"),
+    ],
+)
+def test_maas_api_wants_a_token_too(stack: Stack, method: str, path: str) -> None:
+    """On its own routes: none, and one of another audience."""
+    other = stack.account_token("maas-default-gateway-tier-free", "another-gateway-sa")
+    for user in (None, other):
+        stack.send(method, path, user).expect_status(401)
+
+
 @requirement("MG-9")
 @pytest.mark.parametrize(
     ("groups", "status", "tier"),

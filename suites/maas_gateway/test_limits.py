@@ -9,6 +9,8 @@ import pytest
 from fixtures.bodies import SIZES
 from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, Exchange
+from fixtures.kube import Kube
+from fixtures.local_models import local_model
 from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
 from fixtures.waiting import wait_until
@@ -87,6 +89,26 @@ def test_request_limit_is_per_user(stack: Stack, alice: Identity, bob: Identity)
     stack.models(SHARED, alice).expect_status(429)
 
 
+@requirement("MG-22")
+def test_other_policies_give_nothing_back(stack: Stack, kube: Kube, alice: Identity) -> None:
+    """Limits are written anew when any policy comes or goes; what was counted stays counted."""
+    exhaust(stack, alice)
+    with local_model(kube, SHARED.namespace) as model:
+        target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute",
+                  "name": f"{model.name}-kserve-route"}  # fmt: skip
+        limits = {"all": {"rates": [{"limit": 7, "window": "1m"}]}}
+        policy = {
+            "apiVersion": "kuadrant.io/v1",
+            "kind": "RateLimitPolicy",
+            "metadata": {"name": model.name, "namespace": model.namespace},
+            "spec": {"targetRef": target, "limits": limits},
+        }
+        kube.wait_done([kube.apply(policy)])
+        stack.models(SHARED, alice).expect_status(429)
+        kube.delete("kuadrant.io/v1", "RateLimitPolicy", model.namespace, model.name)
+    stack.models(SHARED, alice).expect_status(429)
+
+
 @requirement("MG-23")
 def test_refused_request_uses_no_tokens(stack: Stack, alice: Identity) -> None:
     """What is refused is not forwarded, so nothing is generated."""
@@ -143,6 +165,28 @@ def test_usage_is_total_tokens(stack: Stack, alice: Identity, stream: bool) -> N
     for tokens in (60, 4000):
         exchange = stack.chat(SHARED, alice, recorder={"total_tokens": tokens}, **more)
         assert reported_usage(exchange.expect_status(200)) == tokens
+    using(stack, alice, 1).expect_status(429)
+
+
+@requirement("MG-28")
+@pytest.mark.parametrize(
+    "kind",
+    ["application/json; charset=utf-8", "application/json;charset=UTF-8", "Application/JSON"],
+)
+def test_usage_whatever_the_content_type(stack: Stack, alice: Identity, kind: str) -> None:
+    """JSON is JSON, with parameters and in any case (RFC 9110, section 8.3.1)."""
+    wish = {"total_tokens": 100, "kind": kind}
+    assert reported_usage(stack.chat(SHARED, alice, recorder=wish).expect_status(200)) == 100
+    using(stack, alice, 1).expect_status(429)
+
+
+@requirement("MG-28")
+@pytest.mark.parametrize("style", ["crlf", "tight", "named", "pieces", "nulls"])
+def test_usage_however_events_are_written(stack: Stack, alice: Identity, style: str) -> None:
+    """Server-sent events as the HTML standard lets servers write them, and as OpenAI does."""
+    wish, options = {"total_tokens": 100, "sse": style}, {"include_usage": True}
+    exchange = stack.chat(SHARED, alice, stream=True, stream_options=options, recorder=wish)
+    assert reported_usage(exchange.expect_status(200)) == 100
     using(stack, alice, 1).expect_status(429)
 
 

@@ -11,7 +11,10 @@ it received:
 A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, what it says:
 `{"recorder": {"text": "…"}}` or how many letters: `{"recorder": {"letters": 1000}}`, that it is an
 error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
-(seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`.
+(seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}`
+is another content type of JSON, and `"sse"` another way to write events: `crlf`, `tight` (no space
+after the colon), `named` (with event and id lines), `pieces` (a byte at a time), `nulls` (a null
+usage in every event before the last).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
@@ -149,12 +152,11 @@ class Handler(BaseHTTPRequestHandler):
         usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
         said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
         if body.get("stream"):
-            return self._stream(body, usage, said)
+            return self._stream(body, usage, said, wish.get("sse", ""))
         message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        return self._json(
-            200, {**self._head("chat.completion"), "choices": [choice], "usage": usage}
-        )
+        whole = {**self._head("chat.completion"), "choices": [choice], "usage": usage}
+        return self._send(200, wish.get("kind", "application/json"), json.dumps(whole).encode())
 
     def _refusal(self) -> Object | None:
         """The body of the 401, or None if the key is right."""
@@ -185,8 +187,10 @@ class Handler(BaseHTTPRequestHandler):
         prompt = min(2, total)
         return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
 
-    def _stream(self, body: Object, usage: Object, said: str) -> None:
+    def _stream(self, body: Object, usage: Object, said: str, style: str) -> None:
         head = self._head("chat.completion.chunk")
+        if style == "nulls":
+            head["usage"] = None
 
         def choice(delta: Object, reason: str | None = None) -> list[Object]:
             return [{"index": 0, "delta": delta, "finish_reason": reason}]
@@ -202,9 +206,17 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         whole = [*map(json.dumps, events), "[DONE]"]
         sent = whole[: (body.get("recorder") or {}).get("events")]
-        for event in sent:
-            data = f"data: {event}\n\n".encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        for number, event in enumerate(sent):
+            data = f"data: {event}\n\n"
+            if style == "named":
+                data = f"id: {number}\nevent: message\n: a comment\n{data}"
+            if style == "tight":
+                data = data.replace("data: ", "data:", 1)
+            if style == "crlf":
+                data = data.replace("\n", "\r\n")
+            for piece in data if style == "pieces" else [data]:
+                raw = piece.encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
         if sent == whole:
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = sent != whole
