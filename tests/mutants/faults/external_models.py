@@ -103,6 +103,22 @@ def _(module: Any) -> None:
     module.Exchange.on_response_headers = on_response_headers
 
 
+@fault("answer-names-other-model", "wasm_shim")
+def _(module: Any) -> None:
+    """A chat completion comes back with another model's name, as long as its own."""
+    right = module.Exchange.on_response_body
+
+    async def on_response_body(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        named, other = b'"gpt-4-external"', b'"gpt-4-internal"'
+        if named in message.body and b'"chat.completion"' in message.body:
+            changed = message.body.replace(named, other)
+            answer.response_body.response.body_mutation.body = changed
+        return answer
+
+    module.Exchange.on_response_body = on_response_body
+
+
 @fault("registry-reversed", "maas_api")
 def _(module: Any) -> None:
     right = module.MaasApi._external
