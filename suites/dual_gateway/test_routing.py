@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.bodies import SIZES, filled
+from fixtures.bodies import EDGES, SIZES, filled
 from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, MAAS, ROUTER
 from fixtures.kube import Kube
@@ -259,6 +259,13 @@ def test_large_bodies_pass(vsr: Vsr, alice: Identity, name: str) -> None:
             assert record.json["messages"][-1]["content"] == prompt
         answer = exchange.json["choices"][0]["message"]["content"]
         exchange.expect(CLIENT, answer == "x" * size, f"{size} letters", f"{len(answer)} letters")
+
+
+@requirement("DG-57")
+def test_end_of_a_long_prompt_decides(vsr: Vsr, alice: Identity) -> None:
+    """Only the last words of 64 KiB are of mathematics."""
+    prompt = f"{filled(EDGES[1]).decode()} {MATHS}"
+    vsr.ask(alice, prompt).expect_status(200).expect_backend_received(MODEL_A.name)
 
 
 @requirement("DG-57")

@@ -44,6 +44,7 @@ MUTANTS = [
     Mutant("parts-of-words-match", dg(56)),
     Mutant("router-answers-400", dg(56)),
     Mutant("large-prompts-cut", dg(57)),
+    Mutant("beginning-of-prompts-decides", dg(57)),
     Mutant("claims-of-the-poc", dg(49), claims=("semantic_classification",)),
     Mutant("selection-wavers", dg(17), BY_PROMPT),
     Mutant("model-not-rewritten", dg(18), BY_ROUTE | BY_VARIANT),

@@ -13,8 +13,8 @@ A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}
 error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
 (seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}`
 is another content type of JSON, and `"sse"` another way to write events: `crlf`, `tight` (no space
-after the colon), `named` (with event and id lines), `pieces` (a byte at a time), `nulls` (a null
-usage in every event before the last).
+after the colon), `named` (with event and id lines), `pieces` (each in two, a moment apart), `nulls`
+(a null usage in every event before the last).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
@@ -214,9 +214,11 @@ class Handler(BaseHTTPRequestHandler):
                 data = data.replace("data: ", "data:", 1)
             if style == "crlf":
                 data = data.replace("\n", "\r\n")
-            for piece in data if style == "pieces" else [data]:
+            half = len(data) // 2 if style == "pieces" else 0
+            for piece in filter(None, (data[:half], data[half:])):
                 raw = piece.encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(raw), raw))
+                time.sleep(0.05 if half else 0)
         if sent == whole:
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = sent != whole

@@ -354,6 +354,13 @@ def _(module: Any) -> None:
     module._dump = dump
 
 
+@fault("beginning-of-prompts-decides", "semantic_router")
+def _(module: Any) -> None:
+    """What comes after two thousand letters is not classified."""
+    right = module._text
+    module._text = lambda body: str(right(body))[:2000]
+
+
 @fault("router-asks-for-tokens", "semantic_router")
 def _(module: Any) -> None:
     right = module.Exchange.on_request_headers

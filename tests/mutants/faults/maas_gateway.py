@@ -381,6 +381,18 @@ def _(module: Any) -> None:
     module.Exchange.on_response_body = on_response_body
 
 
+@fault("split-events-not-counted", "wasm_shim")
+def _(module: Any) -> None:
+    """Each piece of a stream is read by itself."""
+    right = module.SseUsage.feed
+
+    def feed(self: Any, chunk: bytes) -> None:
+        self._rest = b""
+        right(self, chunk)
+
+    module.SseUsage.feed = feed
+
+
 @fault("groups-by-beginning", "maas_api")
 def _(module: Any) -> None:
     """A group that begins like a tier's is the tier's."""
