@@ -181,7 +181,7 @@ def test_usage_whatever_the_content_type(stack: Stack, alice: Identity, kind: st
 
 
 @requirement("MG-28")
-@pytest.mark.parametrize("style", ["crlf", "tight", "named", "pieces", "nulls"])
+@pytest.mark.parametrize("style", ["crlf", "tight", "named", "pieces", "nulls", "running"])
 def test_usage_however_events_are_written(stack: Stack, alice: Identity, style: str) -> None:
     """Server-sent events as the HTML standard lets servers write them, and as OpenAI does."""
     wish, options = {"total_tokens": 100, "sse": style}, {"include_usage": True}

@@ -14,7 +14,7 @@ error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder
 (seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}`
 is another content type of JSON, and `"sse"` another way to write events: `crlf`, `tight` (no space
 after the colon), `named` (with event and id lines), `pieces` (each in two, a moment apart), `nulls`
-(a null usage in every event before the last).
+(a null usage in every event before the last), `running` (a usage that grows with each event).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
@@ -199,6 +199,8 @@ class Handler(BaseHTTPRequestHandler):
         events += [{**head, "choices": choice({"content": f"{w} "})} for w in said.split()]
         events.append({**head, "choices": choice({}, "stop")})
         if (body.get("stream_options") or {}).get("include_usage"):
+            if style == "running":
+                events = [{**one, "usage": self._usage(n)} for n, one in enumerate(events)]
             events.append({**head, "choices": [], "usage": usage})
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

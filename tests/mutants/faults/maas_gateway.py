@@ -393,6 +393,18 @@ def _(module: Any) -> None:
     module.SseUsage.feed = feed
 
 
+@fault("first-usage-counts", "wasm_shim")
+def _(module: Any) -> None:
+    """The first event of a stream that has a usage is the one that counts."""
+    right = module.SseUsage._line
+
+    def line(self: Any, found: bytes) -> None:
+        if not self._last:
+            right(self, found)
+
+    module.SseUsage._line = line
+
+
 @fault("groups-by-beginning", "maas_api")
 def _(module: Any) -> None:
     """A group that begins like a tier's is the tier's."""
