@@ -49,10 +49,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if not runs_suites(config) or config.option.collectonly:
         return
     out: Path = config.getoption("--reports")
-    if not hasattr(config, "workerinput"):
-        for name in _WRITTEN:
-            shutil.rmtree(out / name, ignore_errors=True)
-            (out / name).unlink(missing_ok=True)
     if not config.option.allure_report_dir:
         config.option.allure_report_dir = str(out / "allure-results")
     if not config.option.xmlpath:
@@ -117,9 +113,28 @@ class _Collector:
             result.reason = text.removeprefix("Skipped: ")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):
-        session.config.pluginmanager.register(_Collector(session))
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Any:
+    """A word mistyped on the command line costs nobody the reports of the run before; once a
+    cluster was up they are gone, so that none is taken for this run's."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return (yield)
+    config.pluginmanager.register(_Collector(session))
+    try:
+        return (yield)
+    finally:
+        if access_key in config.stash:
+            _clear(config)
+
+
+def _clear(config: pytest.Config) -> None:
+    """Remove what the run before wrote; Allure's plugin has made its folder, and wants it."""
+    out: Path = config.getoption("--reports")
+    for name in _WRITTEN:
+        shutil.rmtree(out / name, ignore_errors=True)
+        (out / name).unlink(missing_ok=True)
+    Path(config.option.allure_report_dir).mkdir(parents=True, exist_ok=True)
 
 
 @pytest.hookimpl(trylast=True)

@@ -31,9 +31,13 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         (["--capability=wings"], "--capability=wings: unknown; there are aws_load_balancer"),
     ],
 )
-def test_wrong_options_are_one_clear_line(words: list[str], says: str) -> None:
-    done = suite("suites", *words)
+def test_wrong_options_are_one_clear_line(words: list[str], says: str, tmp_path: Path) -> None:
+    """And what the run before reported is still there."""
+    reported = tmp_path / "conformance.yaml"
+    reported.write_text("profiles: []")
+    done = suite("suites", f"--reports={tmp_path}", *words)
     assert done.returncode == 4
+    assert reported.read_text() == "profiles: []"
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
     assert len(errors) == 1
     assert says in errors[0]
