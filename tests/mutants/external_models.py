@@ -23,7 +23,7 @@ MUTANTS = [
     Mutant("bridge-past-egress", em(8), BRIDGED | em(20, 23, 28, 30)),
     Mutant("bridge-prefix-kept", em(9), BRIDGED | em(20, 23, 28, 30)),
     Mutant("models-to-nowhere", em(12), em(6, 7, 8, 9)),
-    Mutant("answer-names-other-model", em(13)),
+    Mutant("answer-names-other-model", em(13), em(35)),
     # listing
     Mutant("model-readiness-missing", em(10)),
     Mutant("registry-reversed", em(11)),
