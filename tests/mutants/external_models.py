@@ -43,7 +43,7 @@ MUTANTS = [
     Mutant("no-timeout", em(21), windows=True),
     Mutant("streams-buffered", em(22)),
     # examples and claims
-    Mutant("account-named-plainly", em(34), em(14)),
+    Mutant("account-named-plainly", em(34), em(14, 42)),
     Mutant("accounts-cut-short", em(42)),
     Mutant("example-usage-wrong", em(35)),
     Mutant("no-api-keys", em(39)),

@@ -9,14 +9,16 @@ def mg(*numbers: int) -> frozenset[str]:
 
 # Every request needs some of a budget that all users share.
 SHARED_REQUESTS = mg(*range(8, 43))
+# What is deployed is there, but no client of the suite finds it under the version it knows.
+EVERYTHING = mg(*range(1, 58))
 MUTANTS = [
     # topology
     Mutant("class-not-accepted", mg(1)),
     Mutant("claims-of-the-guide", mg(49, 51), claims=("openshift",)),
-    Mutant("token-policies-of-other-version", mg(50)),
-    Mutant("gateway-api-without-allowed-routes", mg(52)),
+    Mutant("token-policies-of-other-version", mg(50), EVERYTHING),
+    Mutant("gateway-api-without-allowed-routes", mg(52), EVERYTHING),
     Mutant("kserve-takes-gateway-refs", mg(), outcomes={"MG-45": "gateway_refs"}),
-    Mutant("maas-https-elsewhere", mg(48)),
+    Mutant("maas-https-elsewhere", mg(48), mg(52)),
     Mutant("gateway-labels-wrong", mg(2)),
     Mutant("listener-by-selector", mg(3)),
     Mutant("gateway-not-accepted", mg(4)),

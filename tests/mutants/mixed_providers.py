@@ -11,7 +11,7 @@ def mp(*numbers: int) -> frozenset[str]:
 # to something else, and the limits that are spent on it.
 NO_OPENAI = mp(13, 19, 20, 21, 25, 26, 28, 29, 36, 43, 44, 45, 47, 48)
 NO_ANTHROPIC = mp(14, 19, 20, 21, 25, 31, 32, 36, 43, 47, 48)
-NO_VLLM = mp(15, 19, 20, 21, 25, 34, 35, 43, 48)
+NO_VLLM = mp(15, 19, 20, 21, 25, 34, 35, 43, 48, 62, 66)
 NO_LOCAL = mp(16, 19, 20, 25, 38, 40, 41, 43)
 NO_TOKEN_LIMIT = mp(43, 45, 46, 47)
 NO_LIMIT = NO_TOKEN_LIMIT | mp(19, 25, 26, 44)
@@ -82,7 +82,7 @@ MUTANTS = [
     # topology
     Mutant("maas-api-other-build", mp(50)),
     Mutant("stray-simulator-pod", mp(52)),
-    Mutant("maas-host-other", mp(54)),
+    Mutant("maas-host-other", mp(54), mp(11, 21)),
     Mutant("rule-without-tls", mp(64), NO_LOCAL),
     Mutant("vllm-by-endpoints", mp(), outcomes={"MP-62": "endpoints"}),
     Mutant("own-policy-for-local-model", mp(), NO_LOCAL | mp(39, 42), {"MP-63": "route"}),
