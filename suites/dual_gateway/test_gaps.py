@@ -15,7 +15,7 @@ from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
-from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, PORT, SERVICE, Vsr
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, PORT, SERVICE, UNROUTED, Vsr
 
 BILLING = "x-maas-model-executed"
 BYPASS = {200: PRESENT, 403: CLOSED}
@@ -84,7 +84,7 @@ def test_new_model_is_not_discovered(
         decide(CLOSED)
     else:
         assert received == [], f"{exchange.status}, but the model has seen the request"
-        exchange.expect_refusal()
+        exchange.expect_refusal(*UNROUTED)
         decide(PRESENT)
 
 

@@ -10,7 +10,7 @@ from fixtures.pods import post_from_inside
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider
 from suites.dual_gateway.variants import Variants, policy_of
-from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, NAMESPACE, PORT, Vsr
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, NAMESPACE, PORT, UNROUTED, Vsr
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
 UNKNOWN = {"model": "gpt-4", "messages": [{"role": "user", "content": HELLO}]}
@@ -54,7 +54,7 @@ def test_endpoint_does_not_steer_what_is_not_routed(
 ) -> None:
     """Where vSR sets none, Envoy would take the client's."""
     for target in (address_of(kube, MODEL_A), "127.0.0.1:19000"):
-        vsr.send(method, CHAT, alice, body, {ENDPOINT: target}).expect_refusal()
+        vsr.send(method, CHAT, alice, body, {ENDPOINT: target}).expect_refusal(*UNROUTED)
 
 
 @pytest.mark.capability("router_log")
@@ -66,7 +66,7 @@ def test_header_does_not_reach_vsr(vsr: Vsr, alice: Identity, header: tuple[str,
     """A malformed body, about which vSR says nothing: its log shows what came in."""
     name, field = header
     sent = {name: "198.51.100.1:80"}
-    exchange = vsr.send("POST", CHAT, alice, b"{", sent).expect_refusal()
+    exchange = vsr.send("POST", CHAT, alice, b"{", sent).expect_refusal(*UNROUTED)
     (line,) = exchange.need_inner_lines() or [{field: "no line in its log"}]
     exchange.expect(ROUTER, line[field] is None, f"no {name}", line[field])
 

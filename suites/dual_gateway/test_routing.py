@@ -12,7 +12,7 @@ from fixtures.evidence import CLIENT, MAAS, ROUTER
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
-from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, Vsr
+from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, UNROUTED, Vsr
 
 PROMPTS = [
     (MATHS, MODEL_A),
@@ -222,14 +222,14 @@ UNROUTABLE: dict[str, Any] = {
 def test_unroutable_body(vsr: Vsr, alice: Identity, body: Any) -> None:
     """Refused; with which status depends on the router's generation."""
     kind = {"content-type": "application/json"}
-    vsr.send("POST", CHAT, alice, body, kind).expect_refusal()
+    vsr.send("POST", CHAT, alice, body, kind).expect_refusal(*UNROUTED)
 
 
 @requirement("DG-23")
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_unroutable_method(vsr: Vsr, alice: Identity, method: str) -> None:
     """Without a body there is nothing to route by."""
-    vsr.send(method, CHAT, alice).expect_refusal()
+    vsr.send(method, CHAT, alice).expect_refusal(*UNROUTED)
 
 
 @requirement("DG-56")

@@ -10,6 +10,8 @@ NAMESPACE = "vllm-semantic-router-system"
 ROUTE, SERVICE, PORT = "vsr-interim-route", "semantic-router-kserve", 8801
 VARIANT_HEADER = "x-conformance-variant"
 MATHS, HELLO = "Solve the equation x + 2 = 5", "Hello"
+# How vSR refuses what it does not route: Envoy's 503, and what newer routers answer themselves.
+UNROUTED = (400, 404, 405, 503)
 
 
 def _model(name: str) -> Provider:

@@ -45,6 +45,7 @@ MUTANTS = [
     Mutant("system-message-decides", dg(55)),
     Mutant("parts-of-words-match", dg(56)),
     Mutant("router-answers-400", dg(56)),
+    Mutant("unroutable-is-a-crash", dg(23), dg(18, 30, 31, 38, 56)),
     Mutant("large-prompts-cut", dg(57)),
     Mutant("beginning-of-prompts-decides", dg(57)),
     Mutant("claims-of-the-poc", dg(49), claims=("semantic_classification",)),

@@ -339,6 +339,21 @@ def _(module: Any) -> None:
     module.Exchange.on_request_body = on_request_body
 
 
+@fault("unroutable-is-a-crash", "semantic_router")
+def _(module: Any) -> None:
+    """What has no model is answered with 500."""
+    right = module.Exchange.on_request_body
+
+    def on_request_body(self: Any, message: Any) -> Any:
+        try:
+            known = module._chat(message.body).get("model") in {"auto", *self._config.models}
+        except module.Malformed:
+            known = False
+        return right(self, message) if known else module.ext_proc.immediate(500, b"", {})
+
+    module.Exchange.on_request_body = on_request_body
+
+
 @fault("large-prompts-cut", "semantic_router")
 def _(module: Any) -> None:
     """What the router writes anew is no longer than 64 KiB."""
