@@ -67,11 +67,13 @@ def field_errors(resource: Resource, obj: Object, old: Object | None) -> list[st
 
 def defaults(api: Api, resource: Resource, obj: Object, old: Object | None) -> None:
     """The static defaults of built-in kinds."""
-    del api, old
+    del api
     spec = obj.get("spec") or {}
     match resource.id:
         case ("", "pods"):
             _pod_spec(spec)
+            if old is None:
+                obj["status"] = {"phase": "Pending"}  # pkg/registry/core/pod/strategy.go
         case ("apps", "deployments"):
             spec.setdefault("replicas", 1)
             spec.setdefault("strategy", {"type": "RollingUpdate"})

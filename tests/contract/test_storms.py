@@ -121,7 +121,8 @@ def test_pods_still_run_afterwards(state: State) -> None:
     with config.new_client_from_config(str(state.kubeconfig)) as api:
         core = client.CoreV1Api(api)
         pod = {"metadata": {"name": "after"}, "spec": {"containers": [SLEEPER]}}
-        core.create_namespaced_pod("default", pod)
+        created = core.create_namespaced_pod("default", pod)
+        assert created.status.phase == "Pending"  # from the first moment, as the real one says
         until_none("waiting", lambda: [
             p.status.phase for p in [core.read_namespaced_pod("after", "default")]
             if p.status.phase != "Running"
