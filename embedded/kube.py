@@ -55,6 +55,7 @@ class Kube:
         token = (folder / "token").read_text()
         self._manager = manager
         self._applied: dict[str, tuple[Object, float]] = {}
+        self._kinds: dict[str, str] = {}
         self._client = httpx.AsyncClient(
             base_url=f"https://{host}:{port}",
             headers={"authorization": f"Bearer {token}", "user-agent": manager},
@@ -104,8 +105,18 @@ class Kube:
         if sent and sent[0] == obj and now - sent[1] < _APPLY_AGAIN_SECONDS:
             return
         query = f"?fieldManager={self._manager}&force=true"
-        await self.request("PATCH", path + query, obj, "application/apply-patch+yaml")
+        named = {"apiVersion": resource.rpartition("/")[0], "kind": await self._kind(resource)}
+        await self.request("PATCH", path + query, {**named, **obj}, "application/apply-patch+yaml")
         self._applied[path] = (obj, now)
+
+    async def _kind(self, resource: str) -> str:
+        """The kind of a resource, by discovery."""
+        if resource not in self._kinds:
+            group_version = resource.rpartition("/")[0]
+            listing = await self.request("GET", path_of(f"{group_version}/"))
+            for found in listing["resources"]:
+                self._kinds.setdefault(f"{group_version}/{found['name']}", found["kind"])
+        return self._kinds[resource]
 
     async def set_status(self, resource: str, obj: Object, status: Object) -> None:
         """Replace fields of `.status`, unless they already are so; `obj` is the object as seen.

@@ -2,12 +2,14 @@
 
 Linux binds any 127.x.y.z without set-up. Ports below 1024 need privileges, so every
 listener of the cluster shifts them by 10000 (Envoy Gateway's convention), for everybody
-alike: 80 becomes 10080, 443 becomes 10443.
+alike: 80 becomes 10080, 443 becomes 10443. In a container of a real cluster, where the stand-ins
+run too, nothing is shifted: its image says so with `$CLUSTER_PORTS`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,8 @@ FIRST, LAST = 16, 250
 
 def unprivileged(port: int) -> int:
     """The port that really listens for `port`."""
-    return port + 10000 if port < 1024 else port
+    shifted = os.environ.get("CLUSTER_PORTS") != "real"
+    return port + 10000 if port < 1024 and shifted else port
 
 
 @dataclass(frozen=True)

@@ -66,15 +66,14 @@ def static_cluster(name: str, found: list[tuple[str, int]], **more: Any) -> Obje
 
 
 def dns_cluster(name: str, host: str, port: int, **more: Any) -> Object:
-    """A LOGICAL_DNS cluster that asks the cluster's DNS server."""
-    resolver = {
-        "name": "envoy.network.dns_resolver.cares",
-        "typed_config": {
-            "@type": _EXT + "network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-            "resolvers": [address(os.environ["CLUSTER_DNS"], DNS_PORT)],
-            "dns_resolver_options": {"no_default_search_domain": True},
-        },
+    """A LOGICAL_DNS cluster that asks the cluster's DNS server: `$CLUSTER_DNS`, or the system's."""
+    cares: Object = {
+        "@type": _EXT + "network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        "dns_resolver_options": {"no_default_search_domain": True},
     }
+    if server := os.environ.get("CLUSTER_DNS"):
+        cares["resolvers"] = [address(server, DNS_PORT)]
+    resolver = {"name": "envoy.network.dns_resolver.cares", "typed_config": cares}
     return {
         "name": name,
         "type": "LOGICAL_DNS",
@@ -221,6 +220,7 @@ def container(image: str, gateway_key: str, ports: list[Object]) -> Object:
         ],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
         "ports": ports,
         "readinessProbe": {"httpGet": {"path": "/ready", "port": ADMIN_PORT}},

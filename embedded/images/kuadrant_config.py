@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedded.gatewayapi.routes import precedence
-from embedded.images.shim_actions import seconds
+from embedded.images.shim_actions import HITS, seconds
 
 if TYPE_CHECKING:
     from embedded.images.kuadrant_topology import Path
@@ -160,28 +160,44 @@ def _predicates(match: Object) -> list[str]:
 
 
 def _actions(path: Path) -> list[Object]:
-    """Authorino, then request limits, then the token check; the report comes at the end."""
+    """Authorino, then request limits, then a check of each token limit and its report."""
     actions: list[Object] = []
-    if AUTH in path.enforced:
-        actions.append({"service": "auth-service", "scope": path.scope})
+    if policy := path.enforced.get(AUTH):
+        actions.append(
+            {"service": "auth-service", "scope": path.scope, "sources": [_source(AUTH, policy)]}
+        )
     if policy := path.enforced.get(RATE):
-        actions.append(_limit("ratelimit-service", path, RATE, policy))
+        blocks = list(_blocks(RATE, policy))
+        actions.append(_limit("ratelimit-service", path, RATE, policy, blocks))
     if policy := path.enforced.get(TOKEN):
-        actions.append(_limit("ratelimit-check-service", path, TOKEN, policy))
-        report = _limit("ratelimit-report-service", path, TOKEN, policy)
-        actions.append({**report, "hitsAddend": TOKENS})
+        for block in _blocks(TOKEN, policy):
+            for service, hits in (("check", "0"), ("report", TOKENS)):
+                counted = {"expression": {"key": HITS, "value": hits}}
+                whole = {**block, "data": [*block["data"], counted]}
+                name = f"ratelimit-{service}-service"
+                actions.append(_limit(name, path, TOKEN, policy, [whole]))
     return actions
 
 
-def _limit(service: str, path: Path, kind: Kind, policy: Object) -> Object:
+def _source(kind: Kind, policy: Object) -> str:
+    metadata = policy["metadata"]
+    return f"{kind.name.lower()}.kuadrant.io:{metadata['namespace']}/{metadata['name']}"
+
+
+def _limit(service: str, path: Path, kind: Kind, policy: Object, blocks: list[Object]) -> Object:
+    sources = [_source(kind, policy)]
+    shared = {"service": service, "scope": path.route_key, "sources": sources}
+    return {**shared, "conditionalData": blocks}
+
+
+def _blocks(kind: Kind, policy: Object) -> Iterator[Object]:
+    """What each limit of a policy hits, when its predicates hold."""
     own = rules(policy)
     common = [w["predicate"] for w in own.get("when", [])]
-    blocks = []
     for name, limit in own.get("limits", {}).items():
         data = [{"expression": {"key": identifier(kind, policy, name), "value": "1"}}]
         for counter in limit.get("counters", []):
             text = counter["expression"].strip()
             data.append({"expression": {"key": text, "value": text}})
         predicates = common + [w["predicate"] for w in limit.get("when", [])]
-        blocks.append({"predicates": predicates, "data": data})
-    return {"service": service, "scope": path.route_key, "conditionalData": blocks}
+        yield {"predicates": predicates, "data": data}

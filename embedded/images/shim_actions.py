@@ -28,6 +28,7 @@ _METHODS = {
     ),
     REPORT: ("/kuadrant.service.ratelimit.v1.RateLimitService/Report", rls_pb2.RateLimitResponse),
 }
+HITS = "ratelimit.hits_addend"
 _SERVER_ERROR = "Internal Server Error.\n"
 _TOO_MANY = "Too Many Requests\n"
 
@@ -45,18 +46,25 @@ class ServiceError(Exception):
 
 
 class Services:
-    """Calls services by their configuration; one channel for each endpoint."""
+    """Calls services by their configuration; one channel for each endpoint.
+
+    An endpoint is the name of an Envoy cluster, which `clusters` knows as `host:port`.
+    """
 
     def __init__(self) -> None:
+        self.clusters: dict[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     async def call(self, service: Object, request: Any) -> Any:
         """Raises ServiceError after the service's timeout or any gRPC error."""
         method, response = _METHODS[service["type"]]
-        endpoint = service["endpoint"]
+        named: str = service["endpoint"]
+        endpoint = self.clusters.get(named, named)
         try:
             if endpoint not in self._channels:
                 host, _, port = endpoint.rpartition(":")
+                if not host:
+                    raise ServiceError(f"no Envoy cluster is named {endpoint}")
                 self._channels[endpoint] = rpc.channel(host, int(port))
             call = self._channels[endpoint].unary_unary(
                 method,
@@ -141,7 +149,7 @@ class Call:
         """Ask Limitador, request limits before token limits; raises Denied."""
         for action in self._of(LIMIT, CHECK):
             service = self._config[action["service"]]
-            request = self._limit_request(action, 1 if service["type"] == LIMIT else 0)
+            request = self._limit_request(action)
             if request is None:
                 continue
             try:
@@ -155,49 +163,51 @@ class Call:
     async def report(self) -> None:
         """Tell Limitador what the response used; without usage there is nothing to tell."""
         for action in self._of(REPORT):
-            hits = self._hits(action)
-            request = self._limit_request(action, hits) if hits > 0 else None
-            if request is not None:
+            request = self._limit_request(action)
+            if request is not None and request.hits_addend > 0:
                 try:
                     await self._services.call(self._config[action["service"]], request)
                 except ServiceError as error:
                     print(f"report failed: {error}", flush=True)
-
-    def _hits(self, action: Object) -> int:
-        try:
-            found = cel.evaluate(action["hitsAddend"], self._data, self.bodies)
-        except (cel.CelError, ValueError):
-            return 0
-        usable = isinstance(found, int | float) and not isinstance(found, bool)
-        return int(found) if usable else 0
 
     def _fail(self, service: Object, error: ServiceError) -> None:
         print(f"{service['endpoint']}: {error}", flush=True)
         if service["failureMode"] == "deny":
             raise Denied(500, _SERVER_ERROR, {"content-type": "text/plain"}, "kuadrant_failure")
 
-    def _limit_request(self, action: Object, hits: int) -> Any:
-        """The RLS request, all blocks that apply in one descriptor, or None if none does."""
-        request = rls_pb2.RateLimitRequest(domain=action["scope"], hits_addend=hits)
+    def _limit_request(self, action: Object) -> Any:
+        """The RLS request, all blocks that apply in one descriptor, or None if none does.
+
+        The entry `ratelimit.hits_addend` is no part of it: it says how many hits to count.
+        """
         found: dict[str, str] = {}
+        if not self._hold(action):
+            return None
         for block in action["conditionalData"]:
-            predicates = block.get("predicates", [])
-            if not all(cel.holds(p, self._data, self.bodies) for p in predicates):
+            if not self._hold(block):
                 continue
             try:
                 found |= dict(self._entry(data["expression"]) for data in block["data"])
             except cel.CelError:
                 continue
-        if not found:
+        hits = found.pop(HITS, "1")
+        if not found or not hits.isdecimal():
             return None
+        request = rls_pb2.RateLimitRequest(domain=action["scope"], hits_addend=int(hits))
         descriptor = request.descriptors.add()
         for key, value in found.items():
             entry = descriptor.entries.add()
             entry.key, entry.value = key, value
         return request
 
+    def _hold(self, guarded: Object) -> bool:
+        predicates = guarded.get("predicates", [])
+        return all(cel.holds(p, self._data, self.bodies) for p in predicates)
+
     def _entry(self, expression: Object) -> tuple[str, str]:
         value = cel.evaluate(expression["value"], self._data, self.bodies)
+        if expression["key"] == HITS and isinstance(value, float):
+            value = int(value)
         return expression["key"], cel.as_text(value)
 
 

@@ -8,6 +8,8 @@ the real one does inside Envoy.
 Two generations of it: 0.11.1 (Kuadrant 1.3.1), the documents', replaces headers that the client
 sent; from 0.12.0 on (Kuadrant 1.4) names are compared with their case, the request's are in lower
 case, and so a policy's header with a capital letter comes beside the client's.
+Beside one embedded gateway it serves that one. On a real Istio, where its wasm module is not to be
+had, it serves all of them, and an EnvoyFilter puts it where the module would be (`shim_filters`).
 One thing differs: a refusal waits for the request's body. An answer that comes before it ends
 in an HTTP/2 stream reset, which curl 7.88 reports as an error when the machine is busy.
 Left out: tracing, request and response header ("upstream") actions of extensions.
@@ -25,51 +27,67 @@ from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from embedded import ext_proc, rpc
 from embedded.images.shim_actions import ActionSets, Call, Denied, Services
+from embedded.images.shim_filters import ENVOY_FILTERS, PORT, clusters_of, in_its_place
 from embedded.kube import Cache, Kube
 
 WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
-PORT = 50052
 Mode = processing_mode_pb2.ProcessingMode
 Object = dict[str, Any]
 _JSON, _STREAM = "application/json", "text/event-stream"
 
 
 class Shim:
-    """The action sets in force, and Envoy's streams."""
+    """The action sets in force for each Gateway, `namespace/name`, and Envoy's streams.
+
+    `gateway` is the only one that it serves, or "" when it serves all, and each of its calls
+    says which by its metadata `gateway`.
+    """
 
     def __init__(self, kube: Kube, namespace: str, gateway: str, generation: str) -> None:
         self._kube, self._generation = kube, generation
-        self._namespace, self._gateway = namespace, gateway
-        self._cache = Cache(kube, [WASM_PLUGINS], namespace)
+        self._own = f"{namespace}/{gateway}" if gateway else ""
+        watched = [WASM_PLUGINS] if gateway else [WASM_PLUGINS, ENVOY_FILTERS]
+        self._cache = Cache(kube, watched, namespace)
         self._services = Services()
-        self._sets = ActionSets({}, self._services)
-        self._config: Object = {}
+        self._sets: dict[str, ActionSets] = {}
+        self._configs: dict[str, Object] = {}
 
     async def run(self) -> None:
         await self._cache.run(self._reconcile)
 
     async def _reconcile(self) -> None:
-        config: Object = {}
-        for plugin in self._cache.list(WASM_PLUGINS, self._namespace):
-            if any(ref["name"] == self._gateway for ref in plugin["spec"].get("targetRefs", [])):
-                config = plugin["spec"].get("pluginConfig", {})
-                self._load(config)
-                loaded = {"loadedGeneration": plugin["metadata"]["generation"]}
-                await self._kube.set_status(WASM_PLUGINS, plugin, loaded)
-        if not config:
-            self._load(config)
+        found: dict[str, Object] = {}
+        for plugin in self._cache.list(WASM_PLUGINS):
+            for key in gateways_of(plugin):
+                if key == self._own or not self._own:
+                    found[key] = plugin["spec"].get("pluginConfig", {})
+                    await self._loaded(plugin)
+        if not self._own:
+            self._services.clusters = clusters_of(self._cache.list(ENVOY_FILTERS))
+        for key in found.keys() | self._configs.keys():
+            self._load(key, found.get(key, {}))
 
-    def _load(self, config: Object) -> None:
-        if config != self._config:
-            self._config = config
-            self._sets = ActionSets(config, self._services)
-            print(f"{len(config.get('actionSets', []))} action sets loaded", flush=True)
+    async def _loaded(self, plugin: Object) -> None:
+        if self._own:
+            loaded = {"loadedGeneration": plugin["metadata"]["generation"]}
+            await self._kube.set_status(WASM_PLUGINS, plugin, loaded)
+        else:
+            await self._kube.apply(ENVOY_FILTERS, in_its_place(plugin))
+
+    def _load(self, key: str, config: Object) -> None:
+        if config != self._configs.get(key):
+            self._configs[key] = config
+            self._sets[key] = ActionSets(config, self._services)
+            print(f"{key}: {len(config.get('actionSets', []))} action sets loaded", flush=True)
 
     async def process(
-        self, messages: AsyncIterator[pb.ProcessingRequest], _: Any
+        self, messages: AsyncIterator[pb.ProcessingRequest], context: Any
     ) -> AsyncIterator[pb.ProcessingResponse]:
         """One HTTP request: `envoy.service.ext_proc.v3.ExternalProcessor/Process`."""
-        exchange = Exchange(self._sets, self._generation)
+        metadata = dict(context.invocation_metadata() or ())
+        key = self._own or str(metadata.get("gateway", ""))
+        sets = self._sets.get(key) or ActionSets({}, self._services)
+        exchange = Exchange(sets, self._generation)
         async for message in messages:
             kind = message.WhichOneof("request")
             try:
@@ -77,6 +95,12 @@ class Shim:
             except Denied as denied:
                 yield _immediate(denied)
                 return
+
+
+def gateways_of(plugin: Object) -> list[str]:
+    """The Gateways, `namespace/name`, that a WasmPlugin is for."""
+    namespace = plugin["metadata"]["namespace"]
+    return [f"{namespace}/{ref['name']}" for ref in plugin["spec"].get("targetRefs", [])]
 
 
 class Exchange:
@@ -183,6 +207,7 @@ def _immediate(denied: Denied) -> pb.ProcessingResponse:
 
 
 async def _serve(namespace: str, gateway: str, generation: str) -> None:
+    """`gateway` "" serves all."""
     shim = Shim(Kube("wasm-shim"), namespace, gateway, generation)
     server = rpc.server(PORT)
     ext_proc.add_to(server, shim.process)
@@ -192,9 +217,11 @@ async def _serve(namespace: str, gateway: str, generation: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """`--gateway NAMESPACE/NAME --generation 0.11`."""
+    """`--gateway NAMESPACE/NAME | --all-gateways`, `--generation 0.11`."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--gateway", required=True)
+    served = parser.add_mutually_exclusive_group(required=True)
+    served.add_argument("--gateway", default="")
+    served.add_argument("--all-gateways", action="store_true")
     parser.add_argument("--generation", choices=["0.11", "0.12"], default="0.11")
     flags = parser.parse_args(argv)
     namespace, _, name = flags.gateway.partition("/")

@@ -103,10 +103,16 @@ class UnknownHost(OSError):
 def resolve(host: str, port: int) -> tuple[str, int]:
     """(address, port that really listens), for code in Pods; raises UnknownHost.
 
-    Asks the server in `$CLUSTER_DNS`; an address is returned as it is.
+    Asks the server in `$CLUSTER_DNS`, or the system's resolver without one, as in a container of
+    a real cluster; an address is returned as it is.
     """
     if host.replace(".", "").isdigit():
         return host, port
+    if "CLUSTER_DNS" not in os.environ:
+        try:
+            return socket.gethostbyname(host), port
+        except socket.gaierror as error:
+            raise UnknownHost(f"lookup {host}: {error.strerror}") from error
     address = _ask(host, "A")
     if not address:
         raise UnknownHost(f"lookup {host}: no such host")

@@ -30,7 +30,7 @@ TEARDOWN = [
     "egress/gateway.yaml",
     "external-models/base/simulator.yaml",
     "egress/controller.yaml",
-    "platform/embedded/crds/wg-ai-gateway.yaml",
+    "platform/base/crds/wg-ai-gateway.yaml",
 ]
 LISTENING = [("external-models", "model-simulator"), ("default", "envoy-poc-gateway"),
              ("ai-gateway-system", "ai-gateway-controller")]  # fmt: skip

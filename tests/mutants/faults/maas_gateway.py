@@ -158,10 +158,18 @@ def _(module: Any) -> None:
 @fault("errors-counted", "wasm_shim")
 def _(_: Any) -> None:
     """An answer without usage counts as ten tokens."""
+    from embedded import cel
     from embedded.images import shim_actions
 
-    right = shim_actions.Call._hits
-    shim_actions.Call._hits = lambda self, action: right(self, action) or 10  # type: ignore
+    right = shim_actions.Call._entry
+
+    def entry(self, expression):  # type: ignore[no-untyped-def]
+        try:
+            return right(self, expression)
+        except cel.CelError:
+            return expression["key"], "10"
+
+    shim_actions.Call._entry = entry  # type: ignore[method-assign]
 
 
 @fault("last-answer-withheld", "wasm_shim")

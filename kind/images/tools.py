@@ -1,0 +1,97 @@
+"""Running programs, stamps of what is built already, and words on the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from kind import KindError
+
+LAST_LINES = 15
+
+
+def run(
+    command: Sequence[str | Path],
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    tries: int = 1,
+) -> str:
+    """Run a program; its standard output. Raises KindError with the last lines it printed.
+
+    `tries`: of a program that asks a package registry, which now and then does not answer.
+    """
+    words = [str(word) for word in command]
+    for attempt in range(tries):
+        try:
+            done = subprocess.run(
+                words, cwd=cwd, env={**os.environ, **(env or {})}, text=True,
+                capture_output=True, check=False,
+            )  # fmt: skip
+        except FileNotFoundError as error:
+            raise KindError(f"{words[0]}: there is no such program here; install it") from error
+        if done.returncode == 0:
+            return done.stdout
+        time.sleep(2 * attempt)
+    said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-LAST_LINES:])
+    raise KindError(f"{' '.join(words[:4])} … ended with exit code {done.returncode}:\n{said}")
+
+
+def need(program: str, how: str) -> str:
+    """The path of a program; raises KindError that says how to get it."""
+    found = shutil.which(program)
+    if found is None:
+        raise KindError(f"{program} is not installed: {how}")
+    return found
+
+
+def digest(*parts: Any) -> str:
+    """A short digest of plain values, and of files by their content."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            found.update(part.read_bytes())
+        else:
+            found.update(json.dumps(part, sort_keys=True, default=str).encode())
+        found.update(b"\0")
+    return found.hexdigest()[:16]
+
+
+def tree_digest(folder: Path, pattern: str) -> str:
+    """The digest of all files below a folder that match, names and content."""
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    return digest(*(item for path in files for item in (str(path.relative_to(folder)), path)))
+
+
+@contextlib.contextmanager
+def fresh(target: Path) -> Iterator[Path]:
+    """A folder that becomes `target` only when its content is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        made = Path(scratch) / "made"
+        made.mkdir()
+        yield made
+        shutil.rmtree(target, ignore_errors=True)
+        made.rename(target)
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Say what is done, and how long it took."""
+    began = time.monotonic()
+    print(f"{what} …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    except BaseException:
+        print(" failed", file=sys.stderr, flush=True)
+        raise
+    print(f" {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
