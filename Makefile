@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
 
-.PHONY: conformance test mutants bench clean
+.PHONY: conformance test mutants bench kind kind-images clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -18,6 +18,10 @@ test: $(VENV)/.installed $(BIN)/kubectl
 # Every defect against the whole suite: red where it should be, and nowhere else.
 mutants: $(VENV)/.installed
 	$(BIN)/pytest tests/mutants --whole -q -n 3 --dist worksteal
+
+# Node image and component images, from packages alone; again, it builds nothing.
+kind-images: $(VENV)/.installed
+	$(BIN)/python -m kind.images
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench

@@ -31,9 +31,11 @@ class Image:
     image: str
     base: str = "scratch"
     programs: list[str] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     entrypoint: list[str] = field(default_factory=list)
     user: str = ""
+    command: str = ""
     stand_in: list[str] = field(default_factory=list)
 
 

@@ -8,7 +8,6 @@ used as they are, whatever their pull policy.
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import httpx
 
@@ -68,7 +67,7 @@ def push(at: str, image: str) -> None:
     run(["docker", "rmi", target])
 
 
-def hosts_files() -> dict[Path, str]:
+def hosts_files() -> dict[str, str]:
     """containerd's configuration: path on the node → content."""
     files = {}
     for host in HOSTS:
@@ -77,5 +76,5 @@ def hosts_files() -> dict[Path, str]:
             f'[host."http://{NAME}:{PORT}/v2/{host}"]\n'
             f'capabilities = ["pull", "resolve"]\noverride_path = true\n'
         )
-        files[Path("/etc/containerd/certs.d") / host / "hosts.toml"] = text
+        files[f"/etc/containerd/certs.d/{host}/hosts.toml"] = text
     return files

@@ -32,6 +32,7 @@ ROLES = "rbac.authorization.k8s.io/v1/roles"
 BINDINGS = "rbac.authorization.k8s.io/v1/rolebindings"
 TIERS = "alpha.maas.opendatahub.io/tiers"
 DEFAULT_GATEWAY = {"name": "kserve-ingress-gateway", "namespace": "kserve"}
+POLICY_CONTROLLER = "kuadrant.io/policy-controller"  # its entries say nothing of acceptance
 PORT = 8000
 Object = dict[str, Any]
 
@@ -103,7 +104,8 @@ class Controller:
         deployment = self._cache.get(DEPLOYMENTS, namespace, f"{name}-kserve")
         workload = is_true(deployment, "Available")
         route = self._cache.get(ROUTES, namespace, f"{name}-kserve-route")
-        parents = (route or {}).get("status", {}).get("parents", [])
+        every = (route or {}).get("status", {}).get("parents", [])
+        parents = [p for p in every if p["controllerName"] != POLICY_CONTROLLER]
         routed = not _has_route(model) or (
             bool(parents) and all(is_true({"status": p}, "Accepted") for p in parents)
         )

@@ -4,25 +4,32 @@ Stands for quay.io/kuadrant/limitador. Upstream: Kuadrant/limitador
 `limitador-server/src/envoy_rls` (both gRPC services), `limitador/src/limit.rs` and
 `storage/in_memory.rs` (counters). Reads the limits file that Kuadrant writes and reloads
 it when it changes; counters of limits that stay are kept.
-Left out: the HTTP API, metrics, persistent storages, rate-limit response headers.
+Left out: the HTTP API but for `/status`, metrics, persistent storages, rate-limit response headers.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 import yaml
 from envoy.service.ratelimit.v3 import rls_pb2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from embedded import cel, rpc
 
 OK, OVER_LIMIT = rls_pb2.RateLimitResponse.OK, rls_pb2.RateLimitResponse.OVER_LIMIT
-PORT = 8081
+HTTP_PORT, PORT = 8080, 8081
 _RELOAD_SECONDS = 0.05
 Entries = list[dict[str, str]]
 
@@ -141,11 +148,24 @@ def _descriptors(request: Any) -> Entries:
     return [{entry.key: entry.value for entry in d.entries} for d in request.descriptors]
 
 
-async def _serve(limits_file: Path) -> None:
+async def _status(port: int) -> None:
+    """`GET /status`, which the operator's probes ask."""
+
+    async def answer(_: Request) -> PlainTextResponse:
+        return PlainTextResponse("OK")
+
+    app = Starlette(routes=[Route("/status", answer)])
+    config = uvicorn.Config(
+        app, host=os.environ["POD_IP"], port=port, lifespan="off", log_level="warning"
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def _serve(limits_file: Path, http_port: int, rls_port: int) -> None:
     limits = Limits()
     services = Services(limits)
     request = rls_pb2.RateLimitRequest
-    server = rpc.server(PORT)
+    server = rpc.server(rls_port)
     rpc.add_unary(
         server,
         "envoy.service.ratelimit.v3.RateLimitService",
@@ -160,8 +180,9 @@ async def _serve(limits_file: Path) -> None:
         },
     )
     await server.start()
+    status = asyncio.create_task(_status(http_port))
     seen = ""
-    while True:
+    while not status.done():
         text = limits_file.read_text()
         if text != seen:
             seen = text
@@ -171,5 +192,18 @@ async def _serve(limits_file: Path) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """`limitador-server LIMITS_FILE …`: the first argument is the limits file."""
-    rpc.run(_serve(Path(argv[0])))
+    """`limitador-server --http-port 8080 --rls-port 8081 LIMITS_FILE [memory]`.
+
+    What is said of headers, metrics and verbosity is taken and left alone.
+    """
+    parser = argparse.ArgumentParser(prog="limitador-server")
+    parser.add_argument("--http-port", type=int, default=HTTP_PORT)
+    parser.add_argument("--rls-port", type=int, default=PORT)
+    parser.add_argument("--rate-limit-headers")
+    parser.add_argument("--metric-labels-default")
+    parser.add_argument("--limit-name-in-labels", action="store_true")
+    parser.add_argument("-v", action="count")
+    parser.add_argument("limits_file", type=Path)
+    parser.add_argument("storage", nargs="?", choices=["memory"], default="memory")
+    flags = parser.parse_args(argv)
+    rpc.run(_serve(flags.limits_file, flags.http_port, flags.rls_port))

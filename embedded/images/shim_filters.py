@@ -15,8 +15,12 @@ PORT = 50052
 HOST = "wasm-shim.kuadrant-system.svc.cluster.local"
 Object = dict[str, Any]
 _MANAGER = "envoy.filters.network.http_connection_manager"
-# istio/istio `pilot/pkg/model/extensions.go`: until 1.30, with its misspelling, and from then on.
-_MODULES = ["extenstions.istio.io/wasmplugin/", "extensions.istio.io/trafficextension/"]
+# What istio/istio `pilot/pkg/model/extensions.go` calls the filter of a WasmPlugin: with its
+# misspelling, and since it makes TrafficExtensions of them.
+_MODULES = [
+    "extenstions.istio.io/wasmplugin/{module}",
+    "extensions.istio.io/trafficextension/{module}~istio-translated-wasmplugin",
+]
 _EXT = "type.googleapis.com/envoy.extensions."
 
 
@@ -46,7 +50,8 @@ def in_its_place(plugin: Object) -> Object:
         "name": metadata["name"],
         "uid": metadata["uid"],
     }
-    removed = [_patch(f"{prefix}{module}", {"operation": "REMOVE"}) for prefix in _MODULES]
+    named = [pattern.format(module=module) for pattern in _MODULES]
+    removed = [_patch(name, {"operation": "REMOVE"}) for name in named]
     insert = {"operation": "INSERT_BEFORE", "value": _filter(gateway)}
     cluster = {
         "applyTo": "CLUSTER",

@@ -97,14 +97,15 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
     lines = [f"USER {one.user}"] if one.user else []
     if one.stand_in:
         base = _stand_ins(slim)
-        entry = ["python3", "-m", "embedded.images", *one.stand_in]
-        return base, lambda _: None, [containers.entrypoint(entry)], base
+        return base, _called(one), [containers.entrypoint([_program_of(one)])], base
     paths = [_program(found, name) for name in one.programs]
     if one.entrypoint:
         lines.append(containers.entrypoint(one.entrypoint))
 
     def lay(root: Path) -> None:
         containers.programs(paths)(root)
+        for link, program in one.links.items():
+            (root / link.lstrip("/")).symlink_to(f"/usr/local/bin/{program}")
         for source, target in one.files.items():
             name, _, path = source.partition("/")
             text = (golang.folder(found.modules[name]) / path).read_text()
@@ -116,6 +117,24 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
 
     base = slim if one.base == "debian" else "scratch"
     return base, lay, lines, digest([str(path) for path in paths])
+
+
+def _program_of(one: Image) -> str:
+    """What a stand-in is called in its image: operators name some by their command."""
+    return one.command or "stand-in"
+
+
+def _called(one: Image) -> containers.Lay:
+    """A command of that name."""
+
+    def lay(root: Path) -> None:
+        path = root / "usr" / "local" / "bin" / _program_of(one)
+        path.parent.mkdir(parents=True)
+        words = " ".join(one.stand_in)
+        path.write_text(f'#!/bin/sh\nexec python3 -m embedded.images {words} "$@"\n')
+        path.chmod(0o755)
+
+    return lay
 
 
 def _program(found: Table, name: str) -> Path:
@@ -148,6 +167,7 @@ def _stand_ins(slim: str) -> str:
             "ENV PYTHONPATH=/opt/app:/opt/lib PYTHONUNBUFFERED=1 "
             "CONTAINER_ROOT=/ POD_IP=0.0.0.0 CLUSTER_PORTS=real",
             "WORKDIR /opt/app",
+            "USER 65532:65532",
         ]
         with step("build the stand-ins' image"):
             containers.build(image, slim, lay, lines)

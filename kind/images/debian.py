@@ -81,7 +81,7 @@ def wheels(requirements: list[str], python: str) -> Path:
     target = cache() / "wheels" / digest(requirements, python)
     if not target.exists():
         with step("install the stand-ins' packages"), fresh(target) as made:
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile"]
-            only = ["--only-binary=:all:", f"--python-version={python}", "--target", made / "lib"]
-            run([*pip, "--disable-pip-version-check", *only, *requirements], tries=TRIES)
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            only = ["--only-binary=:all:", f"--python-version={python}", "--no-compile"]
+            run([*pip, *only, "--target", str(made / "lib"), *requirements], tries=TRIES)
     return target / "lib"

@@ -50,7 +50,16 @@ def _build(module: Module, made: Path) -> None:
     flags = " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in module.stamp.items())])
     for program, package in module.programs.items():
         path = module.module if package == "." else f"{module.module}/{package}"
-        command = [go, "build", "-trimpath", "-ldflags", flags, "-o", made / program, path]
+        command: list[str | Path] = [
+            go,
+            "build",
+            "-trimpath",
+            "-ldflags",
+            flags,
+            "-o",
+            made / program,
+            path,
+        ]
         run(command, cwd=work, env=_ENV, tries=TRIES)
     shutil.rmtree(work)
 

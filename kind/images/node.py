@@ -74,7 +74,7 @@ def build(table: Table, restricted: bool) -> str:
         for program in _ON_NODE:
             shutil.copy2(binaries / program, root / "usr" / "bin" / program)
         for path, text in registry.hosts_files().items():
-            _write(root / str(path).lstrip("/"), text)
+            _write(root / path.lstrip("/"), text)
         _write(root / "etc/cni/net.d/10-bridge.conflist", json.dumps(_CNI))
         _write(root / "kind/version", kubernetes.version)
         if restricted:

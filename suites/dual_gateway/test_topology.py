@@ -12,7 +12,7 @@ from fixtures.documents import Document
 from fixtures.evidence import CLIENT
 from fixtures.grants import granted
 from fixtures.kube import Kube
-from fixtures.objects import conditions, existing
+from fixtures.objects import conditions, existing, parent_of
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Stack
 from fixtures.verdicts import Decision
@@ -62,7 +62,7 @@ def test_route(kube: Kube, stack: Stack) -> None:
     route = existing(kube, GATEWAY_API, "HTTPRoute", NAMESPACE, ROUTE)
     wanted = printed("vsr-interim-httproute.yaml", stack.host.removeprefix("maas."))
     assert differences(wanted, route) == []
-    (status,) = route["status"]["parents"]
+    status = parent_of(route)
     assert conditions(status) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.kube import Kube
-from fixtures.objects import conditions, existing
+from fixtures.objects import conditions, existing, parent_of
 from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
@@ -76,7 +76,7 @@ def test_backend_is_an_fqdn(kube: Kube) -> None:
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-route")
     references = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
     assert references == {name}
-    (parent,) = route["status"]["parents"]
+    parent = parent_of(route)
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
@@ -84,7 +84,7 @@ def test_backend_is_an_fqdn(kube: Kube) -> None:
 def test_bridge_is_under_a_policy(kube: Kube) -> None:
     """Route and AuthPolicy, both in force."""
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-bridge")
-    (parent,) = route["status"]["parents"]
+    parent = parent_of(route)
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
     policy = existing(kube, "kuadrant.io/v1", "AuthPolicy", "default", "external-bridge-auth")

@@ -45,7 +45,7 @@ def test_gateway_class(kube: Kube) -> None:
     found = kube.get(GATEWAY_API, "GatewayClass", "", "openshift-default")
     assert found is not None, "there is no GatewayClass openshift-default"
     assert found["spec"]["controllerName"] == "openshift.io/gateway-controller/v1"
-    assert conditions(found["status"]) == {"Accepted": "True"}
+    assert conditions(found["status"], "Accepted") == {"Accepted": "True"}
 
 
 @requirement("MG-2")
@@ -75,7 +75,8 @@ def test_listener_http(gateway: dict[str, Any]) -> None:
 @requirement("MG-4")
 def test_gateway_is_programmed(gateway: dict[str, Any]) -> None:
     """Programmed, with an address."""
-    assert conditions(gateway["status"]) == {"Accepted": "True", "Programmed": "True"}
+    seen = conditions(gateway["status"], "Accepted", "Programmed")
+    assert seen == {"Accepted": "True", "Programmed": "True"}
     assert gateway["status"]["addresses"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.kube import Kube
-from fixtures.objects import conditions, existing
+from fixtures.objects import conditions, existing, parent_of
 from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
 from fixtures.verdicts import Decision
@@ -26,7 +26,10 @@ def test_gateway_is_programmed(kube: Kube, namespace: str, name: str, gateway_cl
     gateway = existing(kube, GATEWAY_API, "Gateway", namespace, name)
     assert gateway["spec"]["gatewayClassName"] == gateway_class
     status = gateway["status"]
-    assert conditions(status) == {"Accepted": "True", "Programmed": "True"}
+    assert conditions(status, "Accepted", "Programmed") == {
+        "Accepted": "True",
+        "Programmed": "True",
+    }
     assert [
         li["name"] for li in status["listeners"] if conditions(li)["Programmed"] != "True"
     ] == []
@@ -61,7 +64,7 @@ def test_kserve_creates_the_route(kube: Kube) -> None:
         if ref["uid"] == model["metadata"]["uid"]
     ]
     (route,) = routes
-    (parent,) = route["status"]["parents"]
+    parent = parent_of(route)
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
     assert conditions(model["status"])["Ready"] == "True"
@@ -89,7 +92,7 @@ def test_backend_resolves_by_fqdn(kube: Kube, provider: str) -> None:
     assert destination["type"] == "Fqdn"
     assert destination["fqdn"]["hostname"] == HOSTS[provider]
     assert [port["number"] for port in destination["ports"]] == [8000]
-    (parent,) = route["status"]["parents"]
+    parent = parent_of(route)
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
@@ -98,7 +101,7 @@ def test_backend_resolves_by_fqdn(kube: Kube, provider: str) -> None:
 def test_provider_has_its_own_route_and_policy(kube: Kube, provider: str) -> None:
     """The bridge is accepted by the MaaS gateway, and its own AuthPolicy is Enforced."""
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", f"{provider}-bridge")
-    (parent,) = route["status"]["parents"]
+    parent = parent_of(route)
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
     refs = [ref for rule in route["spec"]["rules"] for ref in rule["backendRefs"]]
