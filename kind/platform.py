@@ -38,7 +38,7 @@ ACCESS_LOG = {
     "flags": "%RESPONSE_FLAGS%",
     "route": "%ROUTE_NAME%",
     "upstream": "%UPSTREAM_HOST%",
-    "cluster": "%UPSTREAM_CLUSTER%",
+    "cluster": "%UPSTREAM_CLUSTER_RAW%",
 }
 ISTIOD: Object = {
     "global": {
@@ -173,7 +173,9 @@ def _adjusted(obj: Object) -> Object:
     if obj["kind"] != "Deployment":
         return obj
     for container in obj["spec"]["template"]["spec"]["containers"]:
-        container["resources"] = {"requests": {"cpu": "10m", "memory": "32Mi"}}
+        # The limits stay: Kuadrant's operator writes its WasmPlugin anew without end where a policy
+        # has several limits (their order changes), and would take a core for it.
+        container.setdefault("resources", {})["requests"] = {"cpu": "10m", "memory": "32Mi"}
         for probe in ("readinessProbe", "livenessProbe"):
             if probe in container:
                 container[probe] |= {"initialDelaySeconds": 1, "periodSeconds": 2}

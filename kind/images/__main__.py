@@ -60,6 +60,16 @@ def node_image() -> str:
     return path.read_text()
 
 
+def built() -> dict[str, str]:
+    """Each image of the table → what it was made of last, "" if it never was."""
+    return {one.image: _stamp(one.image) for one in table().images}
+
+
+def _stamp(image: str) -> str:
+    path = cache() / "pushed" / digest(image)
+    return path.read_text() if path.exists() else ""
+
+
 def _slim() -> str:
     tar = debian.root_tar("slim", debian.SLIM)
     name = f"{PROJECT}/debian-slim"
@@ -80,13 +90,12 @@ def _build(found: Table, one: Image, slim: str, at: str) -> bool:
     """Whether it had to be built."""
     base, lay, lines, inputs = _recipe(found, one, slim)
     made = digest(one, base, lines, inputs)
-    stamp = cache() / "pushed" / digest(one.image)
-    known = stamp.exists() and stamp.read_text() == made
-    if known and registry.has(at, one.image):
+    if _stamp(one.image) == made and registry.has(at, one.image):
         return False
     with step(f"build {one.image}"):
         containers.build(one.image, base, lay, lines)
         registry.push(at, one.image)
+    stamp = cache() / "pushed" / digest(one.image)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(made)
     return True
