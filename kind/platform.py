@@ -23,6 +23,7 @@ from kind.images.tools import run
 Object = dict[str, Any]
 CONTROLLER = "openshift.io/gateway-controller/v1"
 CLASS = "openshift-default"
+OPERATOR_CPU = "400m"
 TIMEOUT = "5s"  # of Kuadrant's services, whose 100 ms two busy cores miss now and then
 # What the suite reads of the MaaS gateway's log; Istio's own format has no header of ours.
 ACCESS_LOG = {
@@ -175,7 +176,10 @@ def _adjusted(obj: Object) -> Object:
     for container in obj["spec"]["template"]["spec"]["containers"]:
         # The limits stay: Kuadrant's operator writes its WasmPlugin anew without end where a policy
         # has several limits (their order changes), and would take a core for it.
-        container.setdefault("resources", {})["requests"] = {"cpu": "10m", "memory": "32Mi"}
+        resources = container.setdefault("resources", {})
+        resources["requests"] = {"cpu": "10m", "memory": "32Mi"}
+        if "cpu" in resources.get("limits", {}):
+            resources["limits"]["cpu"] = OPERATOR_CPU
         for probe in ("readinessProbe", "livenessProbe"):
             if probe in container:
                 container[probe] |= {"initialDelaySeconds": 1, "periodSeconds": 2}

@@ -110,8 +110,7 @@ class Exchange:
         self._sets, self._generation = sets, generation
         self._call: Call | None = None
         self._denied: Denied | None = None
-        self._parser = SseUsage()
-        self._streamed = False
+        self._parser: SseUsage | WholeBody = WholeBody()
 
     async def on_request_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
         headers = ext_proc.headers_of(message)
@@ -156,10 +155,10 @@ class Exchange:
     async def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
         headers = ext_proc.headers_of(message)
         kind = headers.get("content-type", "").split(";")[0].strip().lower()
-        body_mode = Mode.NONE
-        if not message.end_of_stream:
-            body_mode = {_JSON: Mode.BUFFERED, _STREAM: Mode.STREAMED}.get(kind, Mode.NONE)
-        self._streamed = kind == _STREAM
+        # In pieces, whatever the kind: what Envoy would have to buffer it limits to 1 MiB.
+        known = kind in (_JSON, _STREAM) and not message.end_of_stream
+        body_mode = Mode.STREAMED if known else Mode.NONE
+        self._parser = SseUsage() if kind == _STREAM else WholeBody()
         mode = Mode(
             response_header_mode=Mode.SEND,
             response_body_mode=body_mode,
@@ -169,13 +168,25 @@ class Exchange:
 
     async def on_response_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
         if self._call is not None:
-            if self._streamed:
-                self._parser.feed(message.body)
-            if message.end_of_stream or not self._streamed:
-                body = self._parser.last_with_usage() if self._streamed else message.body
-                self._call.bodies["response"] = body
+            self._parser.feed(message.body)
+            if message.end_of_stream:
+                self._call.bodies["response"] = self._parser.last_with_usage()
                 await self._call.report()
         return pb.ProcessingResponse(response_body=pb.BodyResponse())
+
+
+class WholeBody:
+    """Collects an answer that is one JSON object."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> None:
+        self._pieces.append(chunk)
+
+    def last_with_usage(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)
 
 
 class SseUsage:

@@ -72,7 +72,7 @@ def test_without_the_policy_it_is_closed(kube: Kube, variants: Variants, alice: 
     kube.delete(KUADRANT, "AuthPolicy", NAMESPACE, open_.variant)
     closed = until(
         "the route to be closed",
-        lambda: open_.ask(alice),
+        lambda: open_.ask(open_.stack.free_user()),  # a new one each time: none has used its limit
         lambda seen: seen.status != 200,
         ENFORCED_SECONDS,
         in_a_row=IN_A_ROW,
@@ -90,7 +90,7 @@ def test_with_a_broken_policy_it_is_closed(variants: Variants, alice: Identity) 
     broken = variants.create(policy)
     closed = until(
         "the route to be there",  # until then the deployed one answers
-        lambda: broken.ask(alice),
+        lambda: broken.ask(broken.stack.free_user()),
         lambda seen: seen.status != 200,
         ENFORCED_SECONDS,
         in_a_row=IN_A_ROW,

@@ -29,7 +29,7 @@ class Backends:
     """Makes XBackendDestinations with a route each, and removes them at the end."""
 
     kube: Kube
-    _made: list[tuple[str, str, str]] = field(default_factory=list)
+    _made: list[tuple[str, str, str, str]] = field(default_factory=list)
 
     def destination(self, hostname: str, port: int = 8000, **more: Any) -> str:
         """An XBackendDestination of type Fqdn; its name."""
@@ -42,6 +42,16 @@ class Backends:
         ports = [{"number": port, "protocol": "HTTP", **more}]
         destination = {"type": "Fqdn", "fqdn": {"hostname": hostname}, "ports": ports}
         self._apply(BACKEND_API, "XBackendDestination", name, {"destination": destination})
+
+    def refusing(self, port: int) -> str:
+        """The host name of a Service whose port leads to one on which its Pods do not listen."""
+        name = f"refusing-{uuid.uuid4().hex[:8]}"
+        simulator = self.kube.get("v1", "Service", SIMULATOR_NAMESPACE, "model-simulator")
+        assert simulator is not None, "there is no Service model-simulator"
+        ports = [{"name": "nobody", "port": port, "targetPort": port}]
+        spec = {"selector": simulator["spec"]["selector"], "ports": ports}
+        self._apply("v1", "Service", name, spec, SIMULATOR_NAMESPACE)
+        return f"{name}.{SIMULATOR_NAMESPACE}.svc.cluster.local"
 
     def route(self, backend: str, port: int = 8000) -> str:
         """An egress route to it; its path at the MaaS gateway, on the deployed bridge."""
@@ -60,12 +70,14 @@ class Backends:
 
     def close(self) -> None:
         """Remove everything, the latest first."""
-        for api_version, kind, name in reversed(self._made):
-            self.kube.delete(api_version, kind, NAMESPACE, name)
+        for identity in reversed(self._made):
+            self.kube.delete(*identity)
 
-    def _apply(self, api_version: str, kind: str, name: str, spec: Object) -> None:
-        metadata = {"name": name, "namespace": NAMESPACE}
-        self._made.append((api_version, kind, name))
+    def _apply(
+        self, api_version: str, kind: str, name: str, spec: Object, namespace: str = NAMESPACE
+    ) -> None:
+        metadata = {"name": name, "namespace": namespace}
+        self._made.append((api_version, kind, namespace, name))
         self.kube.apply(
             {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
         )

@@ -23,6 +23,7 @@ from suites.external_models.backends import (
     Backends,
 )
 
+REFUSING = 8999  # a port on which no simulator listens
 TIMEOUT_SECONDS = 15  # Envoy's own: the controller translates none
 # A user has fifty requests in two minutes on the bridge: few questions, and not too often.
 TIMES, POLL_SECONDS = 3, 0.2
@@ -95,7 +96,7 @@ def test_name_that_does_not_resolve(stack: Stack, alice: Identity, backends: Bac
 @requirement("EM-20")
 def test_port_that_refuses(stack: Stack, alice: Identity, backends: Backends) -> None:
     """The name is good, but nobody listens there."""
-    path = backends.route(backends.destination(SIMULATOR_HOST, 8999), 8999)
+    path = backends.route(backends.destination(backends.refusing(REFUSING), REFUSING), REFUSING)
     exchange = until_status(stack, alice, path, 503).expect_no_backend()
     text = exchange.response.text
     expected = "upstream connect error or disconnect/reset before headers"

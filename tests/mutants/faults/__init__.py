@@ -29,3 +29,16 @@ from tests.mutants.faults import (  # noqa: E402, F401
     maas_gateway,
     mixed_providers,
 )
+
+
+def whole_answers(shim: Any) -> None:
+    """Let the shim see JSON answers whole, not in pieces, for faults that change or refuse them."""
+    right = shim.Exchange.on_response_headers
+
+    async def on_response_headers(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        if isinstance(self._parser, shim.WholeBody) and not message.end_of_stream:
+            answer.mode_override.response_body_mode = shim.Mode.BUFFERED
+        return answer
+
+    shim.Exchange.on_response_headers = on_response_headers

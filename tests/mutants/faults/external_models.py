@@ -96,7 +96,7 @@ def _(module: Any) -> None:
 
     async def on_response_headers(self: Any, message: Any) -> Any:
         answer = await right(self, message)
-        if self._streamed:
+        if isinstance(self._parser, module.SseUsage):
             answer.mode_override.response_body_mode = module.Mode.BUFFERED
         return answer
 

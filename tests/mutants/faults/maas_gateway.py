@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.mutants.faults import fault
+from tests.mutants.faults import fault, whole_answers
 
 Object = dict[str, Any]
 
@@ -175,10 +175,11 @@ def _(_: Any) -> None:
 @fault("last-answer-withheld", "wasm_shim")
 def _(module: Any) -> None:
     """An answer of more than 1,000 tokens is refused instead of delivered."""
+    whole_answers(module)
     right = module.Exchange.on_response_body
 
     async def on_response_body(self: Any, message: Any) -> Any:
-        if b'"total_tokens": 5000' in message.body and not self._streamed:
+        if b'"total_tokens": 5000' in message.body and isinstance(self._parser, module.WholeBody):
             from embedded.images.shim_actions import Denied
 
             raise Denied(429, "Too Many Requests\n", {}, "withheld")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.mutants.faults import fault
+from tests.mutants.faults import fault, whole_answers
 
 Object = dict[str, Any]
 
@@ -254,11 +254,12 @@ def _(module: Any) -> None:
 @fault("answers-cut", "wasm_shim")
 def _(module: Any) -> None:
     """What is longer than 64 KiB ends there."""
+    whole_answers(module)
     right = module.Exchange.on_response_body
 
     async def on_response_body(self: Any, message: Any) -> Any:
         answer = await right(self, message)
-        if len(message.body) > 65536 and not self._streamed:
+        if len(message.body) > 65536 and isinstance(self._parser, module.WholeBody):
             cut = message.body[:65536]
             answer.response_body.response.body_mutation.body = cut
         return answer
