@@ -188,7 +188,7 @@ class Call:
                 continue
             try:
                 found |= dict(self._entry(data["expression"]) for data in block["data"])
-            except cel.CelError:
+            except (cel.CelError, ValueError):  # no usage in the answer, or no JSON
                 continue
         hits = found.pop(HITS, "1")
         if not found or not hits.isdecimal():

@@ -44,11 +44,14 @@ class Backends:
         self._apply(BACKEND_API, "XBackendDestination", name, {"destination": destination})
 
     def refusing(self, port: int) -> str:
-        """The host name of a Service whose port leads to one on which its Pods do not listen."""
+        """The host name of a Service whose port leads to one on which its Pods do not listen.
+
+        Its port 8000 leads to one that serves, for who does not look at the port.
+        """
         name = f"refusing-{uuid.uuid4().hex[:8]}"
         simulator = self.kube.get("v1", "Service", SIMULATOR_NAMESPACE, "model-simulator")
         assert simulator is not None, "there is no Service model-simulator"
-        ports = [{"name": "nobody", "port": port, "targetPort": port}]
+        ports = [{"name": f"p{n}", "port": n, "targetPort": n} for n in (port, 8000)]
         spec = {"selector": simulator["spec"]["selector"], "ports": ports}
         self._apply("v1", "Service", name, spec, SIMULATOR_NAMESPACE)
         return f"{name}.{SIMULATOR_NAMESPACE}.svc.cluster.local"

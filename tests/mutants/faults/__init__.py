@@ -23,14 +23,6 @@ def fault(name: str, image: str) -> Callable[[Callable[[Any], None]], Callable[[
     return register
 
 
-from tests.mutants.faults import (  # noqa: E402, F401
-    dual_gateway,
-    external_models,
-    maas_gateway,
-    mixed_providers,
-)
-
-
 def whole_answers(shim: Any) -> None:
     """Let the shim see JSON answers whole, not in pieces, for faults that change or refuse them."""
     right = shim.Exchange.on_response_headers
@@ -42,3 +34,11 @@ def whole_answers(shim: Any) -> None:
         return answer
 
     shim.Exchange.on_response_headers = on_response_headers
+
+
+from tests.mutants.faults import (  # noqa: E402, F401
+    dual_gateway,
+    external_models,
+    maas_gateway,
+    mixed_providers,
+)
