@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
 
+KIND_WORKERS ?= 4
 .PHONY: conformance test mutants bench kind kind-images clean
 
 conformance: $(VENV)/.installed
@@ -22,6 +23,12 @@ mutants: $(VENV)/.installed
 # Node image and component images, from packages alone; again, it builds nothing.
 kind-images: $(VENV)/.installed
 	$(BIN)/python -m kind.images
+
+# The suite on a Kind cluster of those images, then on the embedded one: where do they differ?
+kind: kind-images
+	$(BIN)/pytest --cluster=kind --images=packages -n $(KIND_WORKERS) --dist worksteal --reports=reports/out/kind
+	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal -q --reports=reports/out/embedded
+	$(BIN)/python -m reports.compare --known kind/differences.yaml reports/out/embedded/conformance.yaml reports/out/kind/conformance.yaml
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -66,15 +67,18 @@ def ensure() -> None:
 
 def _start(daemon: str) -> None:
     command = [daemon]
-    if restricted():
-        runtime = FOLDER / "oci_runtime.py"
-        command += ["--add-runtime", f"restricted={runtime}", "--default-runtime", "restricted"]
     cache().mkdir(parents=True, exist_ok=True)
+    if restricted():
+        runtime = cache() / "oci-runtime"  # the engine outlives this folder, maybe
+        shutil.copy2(FOLDER / "oci_runtime.py", runtime)
+        runtime.chmod(0o755)
+        command += ["--add-runtime", f"restricted={runtime}", "--default-runtime", "restricted"]
     log = cache() / "dockerd.log"
     with log.open("w") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
         )
+    (cache() / "dockerd.pid").write_text(str(process.pid))
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(KindError):
@@ -85,3 +89,20 @@ def _start(daemon: str) -> None:
         time.sleep(0.2)
     last = "\n".join(log.read_text().splitlines()[-5:])
     raise KindError(f"Docker's engine did not start; its log, {log}, ends with:\n{last}")
+
+
+def stop() -> None:
+    """End the engine that was started here, and nothing else."""
+    path = cache() / "dockerd.pid"
+    if not path.exists():
+        return
+    with contextlib.suppress(OSError, ValueError):
+        number = int(path.read_text())
+        if b"dockerd" in Path(f"/proc/{number}/cmdline").read_bytes():
+            os.kill(number, signal.SIGTERM)
+            deadline = time.monotonic() + START_SECONDS
+            while Path(f"/proc/{number}").exists() and time.monotonic() < deadline:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(number, os.WNOHANG)
+                time.sleep(0.1)
+    path.unlink(missing_ok=True)

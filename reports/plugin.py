@@ -163,6 +163,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         kustomization=folder,
         images=config.getoption("--image"),
         claimed=config.getoption("--capability"),
+        components=config.stash[access_key].components if access_key in config.stash else {},
         began=config.stash[_began_key],
         seconds=time.time() - config.stash[_began_key],
         is_default=folder == DEMO,

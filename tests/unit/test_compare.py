@@ -1,0 +1,69 @@
+"""What two runs decided otherwise."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reports.compare import differences, main
+
+
+def report(verdicts: dict[str, str], **disputed: str) -> dict[str, Any]:
+    requirements = [{"id": name, "verdict": verdict} for name, verdict in verdicts.items()]
+    profile = {"name": "p", "disputed": disputed, "requirements": requirements}
+    return {"kind": "ConformanceReport", "profiles": [profile]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ("conformant", "nonconformant", "newly red"),
+        ("not applicable", "nonconformant", "newly red"),
+        ("nonconformant", "conformant", "mended"),
+        ("gap present", "gap closed", "gap closed"),
+        ("gap closed", "gap present", "gap open again"),
+        ("conformant", "not applicable", "not run on one"),
+        ("not run", "conformant", "not run on one"),
+    ],
+)
+def test_kinds(before: str, after: str, kind: str) -> None:
+    (found,) = differences(report({"X-1": before}), report({"X-1": after}))
+    assert (found.id, found.kind) == ("X-1", kind)
+
+
+def test_disputed_points_are_compared() -> None:
+    one, other = ({"X_1": "conformant"} for _ in range(2))
+    (found,) = differences(report(one, X_1="a"), report(other, X_1="b"))
+    assert str(found) == "X_1: conformant (a) → conformant (b)"
+    assert found.kind == "decided otherwise"
+
+
+def test_a_requirement_that_one_run_has_not() -> None:
+    found = differences(report({"X-1": "conformant"}), report({"X-2": "conformant"}))
+    assert [(one.id, one.kind) for one in found] == [
+        ("X-2", "not run on one"),
+        ("X-1", "not run on one"),
+    ]
+
+
+def run(folder: Path, after: str, known: list[dict[str, str]]) -> int:
+    paths = [folder / name for name in ("a.yaml", "b.yaml", "known.yaml")]
+    contents = [report({"X-1": "conformant"}), report({"X-1": after}), known]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_text(yaml.safe_dump(content))
+    return main([str(paths[0]), str(paths[1]), "--known", str(paths[2])])
+
+
+def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    explained = [{"id": "X-1", "says": "nonconformant", "because": "upstream does"}]
+    assert run(tmp_path, "conformant", []) == 0
+    assert run(tmp_path, "nonconformant", []) == 1
+    assert "not explained" in capsys.readouterr().out
+    assert run(tmp_path, "nonconformant", explained) == 0
+    assert "upstream does" in capsys.readouterr().out
+    assert run(tmp_path, "gap present", explained) == 1, "explained, but otherwise than it is"
+    assert run(tmp_path, "conformant", explained) == 1, "explained, and no longer so"
+    (tmp_path / "c.yaml").write_text("kind: Other")
+    assert main([str(tmp_path / "a.yaml"), str(tmp_path / "c.yaml")]) == 2
+    assert "not a ConformanceReport" in capsys.readouterr().err
