@@ -125,7 +125,9 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
             (root / path).chmod(0o777)
 
     base = slim if one.base == "debian" else "scratch"
-    return base, lay, lines, digest([str(path) for path in paths])
+    # A Go program's folder is named by what it was made of; Envoy lies in whichever environment.
+    made_of = [debian.envoy_version() if p.name == "envoy" else str(p) for p in paths]
+    return base, lay, lines, digest(made_of)
 
 
 def _program_of(one: Image) -> str:

