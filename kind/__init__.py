@@ -10,7 +10,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 PROJECT = "ai-gateway-conformance"
-Object = dict[str, object]
 
 
 class KindError(Exception):

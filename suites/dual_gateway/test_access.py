@@ -82,7 +82,7 @@ def test_without_the_policy_it_is_closed(kube: Kube, variants: Variants, alice: 
 
 
 @requirement("DG-33")
-def test_with_a_broken_policy_it_is_closed(variants: Variants, alice: Identity) -> None:
+def test_with_a_broken_policy_it_is_closed(variants: Variants) -> None:
     """An expression that does not compile lets nobody in, and the policy does not look in force."""
     policy = policy_of("document")
     identity = policy["spec"]["rules"]["response"]["success"]["filters"]["identity"]["json"]
