@@ -24,12 +24,14 @@ from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
 from reports import allure_labels, conformance, diagnostics, summary, traceability
+from reports.restarts import restarts
 
 DEFAULT_OUT = Path(__file__).parent / "out"
 _WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
 _lost_key = pytest.StashKey[str]()
+_restarts_key = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -147,6 +149,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if exitstatus != 0 and access_key in config.stash and _lost_key not in config.stash:
         kube = Kube(config.stash[access_key].kubeconfig)
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
+        began = config.stash[_began_key]
+        config.stash[_restarts_key] = restarts(kube.all("v1", "Pod"), began)
     closed = any(v.verdict == GAP_CLOSED for v in verdicts)
     disagreeing = any(v.failed for v in verdicts)
     if exitstatus == 0 and (disagreeing or (closed and config.getoption("--strict-gaps"))):
@@ -176,7 +180,8 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     if _is_reported(config):
-        summary.write(terminalreporter, _verdicts(config), config.getoption("--reports"))
+        ended = config.stash.get(_restarts_key, [])
+        summary.write(terminalreporter, _verdicts(config), config.getoption("--reports"), ended)
         if _lost_key in config.stash:
             terminalreporter.write_line(config.stash[_lost_key], red=True, bold=True)
 

@@ -14,8 +14,12 @@ QUOTED = 240  # letters of a sentence that are shown
 NAMES = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
 
 
-def write(out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path) -> None:
-    """Write the summary of every profile that ran."""
+def write(
+    out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path, restarts: list[str]
+) -> None:
+    """Write the summary of every profile that ran, after the containers that were restarted."""
+    for line in restarts:
+        out.write_line(f"restarted meanwhile: {line}", yellow=True)
     for profile in dict.fromkeys(v.requirement.profile for v in verdicts):
         mine = [v for v in verdicts if v.requirement.profile == profile]
         if any(v.verdict != NOT_RUN for v in mine):

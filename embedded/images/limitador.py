@@ -2,8 +2,9 @@
 
 Stands for quay.io/kuadrant/limitador. Upstream: Kuadrant/limitador
 `limitador-server/src/envoy_rls` (both gRPC services), `limitador/src/limit.rs` and
-`storage/in_memory.rs` (counters). Reads the limits file that Kuadrant writes and reloads
-it when it changes; counters of limits that stay are kept.
+`storage/in_memory.rs` (counters), `main.rs` (a file that cannot be read or understood changes
+nothing). Reads the limits file that Kuadrant writes and reloads it when it changes; counters of
+limits that stay are kept.
 Left out: the HTTP API but for `/status`, metrics, persistent storages, rate-limit response headers.
 """
 
@@ -181,14 +182,32 @@ async def _serve(limits_file: Path, http_port: int, rls_port: int) -> None:
     )
     await server.start()
     status = asyncio.create_task(_status(http_port))
-    seen = ""
+    reader = Reader(limits_file, limits)
     while not status.done():
-        text = limits_file.read_text()
-        if text != seen:
-            seen = text
-            limits.configure(yaml.load(text, Loader=yaml.CSafeLoader) or [])
-            print(f"limits loaded from {limits_file.name}", flush=True)
+        reader.read()
         await asyncio.sleep(_RELOAD_SECONDS)
+
+
+class Reader:
+    """Brings the file's limits into force; one that is no good is said, and changes nothing."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._path, self._limits, self._seen = path, limits, ""
+
+    def read(self) -> None:
+        try:
+            text = self._path.read_text()
+        except OSError:  # it is being replaced: the next look comes soon
+            return
+        if text == self._seen:
+            return
+        self._seen = text
+        try:
+            self._limits.configure(yaml.load(text, Loader=yaml.CSafeLoader) or [])
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            print(f"{self._path.name} not loaded, its limits stay: {error!r}", flush=True)
+        else:
+            print(f"limits loaded from {self._path.name}", flush=True)
 
 
 def main(argv: list[str]) -> None:
@@ -206,4 +225,6 @@ def main(argv: list[str]) -> None:
     parser.add_argument("limits_file", type=Path)
     parser.add_argument("storage", nargs="?", choices=["memory"], default="memory")
     flags = parser.parse_args(argv)
+    if not flags.limits_file.is_file():
+        parser.error(f"there is no limits file {flags.limits_file}")
     rpc.run(_serve(flags.limits_file, flags.http_port, flags.rls_port))

@@ -20,7 +20,7 @@ from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, canonical
-from embedded.images.limitador import Limits
+from embedded.images.limitador import Limits, Reader
 from embedded.images.maas_api import account_name
 from embedded.images.wasm_shim import SseUsage
 from embedded.net import claim
@@ -56,6 +56,24 @@ def test_limit_at_the_boundary() -> None:
     made.add("n", ALICE, 1)
     assert not made.within("n", ALICE, 1)
     assert made.within("n", BOB, 1)
+
+
+def test_a_limits_file_that_is_no_good_changes_nothing(tmp_path: Path, capsys: Any) -> None:
+    """Not there while it is replaced, no YAML, no limits: what was counted stays counted."""
+    made = limits(1, Clock())
+    made.add("n", ALICE, 1)
+    path = tmp_path / "limits.yaml"
+    reader = Reader(path, made)
+    reader.read()
+    for text in ("- {", "- name: x", "- 3"):
+        path.write_text(text)
+        reader.read()
+        reader.read()
+        assert not made.within("n", ALICE, 1)
+    assert capsys.readouterr().out.count("its limits stay") == 3
+    path.write_text("[]")
+    reader.read()
+    assert made.within("n", ALICE, 1)
 
 
 def test_window_begins_with_the_first_hit() -> None:

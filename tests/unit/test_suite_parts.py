@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from fixtures.requirements import Requirement, RequirementError, read, read_all
 from fixtures.secrets import Secret, redact
 from fixtures.verdicts import Decision, Failure, TestResult, judge
 from fixtures.waiting import WaitTimeout, until
+from reports.restarts import restarts
 
 DOCUMENT = """# Guide
 
@@ -291,3 +293,19 @@ def test_waiting_wants_a_streak_and_tells_what_it_saw_last() -> None:
     assert list(seen) == []
     with pytest.raises(WaitTimeout, match=r"waited 0 s for a miracle; last seen: no"):
         until("a miracle", lambda: "no", lambda s: s == "yes", 0, every=0)
+
+
+def test_restarts_of_this_run_are_told() -> None:
+    def pod(finished: str) -> dict[str, object]:
+        ended = {"reason": "OOMKilled", "exitCode": 137, "finishedAt": finished}
+        container = {"name": "limitador", "restartCount": 2, "lastState": {"terminated": ended}}
+        quiet = {"name": "other", "restartCount": 0, "lastState": {}}
+        return {"metadata": {"name": "p", "namespace": "n"},
+                "status": {"containerStatuses": [container, quiet]}}  # fmt: skip
+
+    began = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+    before, meanwhile = pod("2026-01-01T11:59:59Z"), pod("2026-01-01T12:00:07Z")
+    assert restarts([before, meanwhile, {"metadata": {}}], began) == [
+        "n/p, container limitador: ended at 12:00:07 UTC (OOMKilled, exit code 137), "
+        "2 restarts in all"
+    ]
