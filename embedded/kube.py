@@ -121,7 +121,9 @@ class Kube:
     async def set_status(self, resource: str, obj: Object, status: Object) -> None:
         """Replace fields of `.status`, unless they already are so; `obj` is the object as seen.
 
-        Conditions keep their lastTransitionTime while their status is the same.
+        Conditions keep their lastTransitionTime while their status is the same. Others write to
+        the same lists: what has changed meanwhile is left to the reconciliation that its event
+        brings.
         """
         current = obj.get("status") or {}
         settle_times(status, current)
@@ -129,10 +131,11 @@ class Kube:
             return
         metadata = obj["metadata"]
         path = path_of(resource, metadata.get("namespace", ""), metadata["name"], "status")
+        body = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": status}
         try:
-            await self.request("PATCH", path, {"status": status}, "application/merge-patch+json")
+            await self.request("PATCH", path, body, "application/merge-patch+json")
         except KubeError as error:
-            if error.code != 404:  # deleted meanwhile
+            if error.code not in (404, 409):  # deleted or changed meanwhile
                 raise
 
     async def watch(self, resource: str, namespace: str = "") -> AsyncIterator[tuple[str, Object]]:

@@ -9,6 +9,7 @@ import httpx
 import yaml
 
 from embedded.errors import EmbeddedError
+from embedded.gatewayapi.status import POLICY_CONTROLLER
 from embedded.kube import path_of
 from embedded.net import unprivileged
 from embedded.node.dns import HOSTNAME
@@ -74,6 +75,7 @@ def _missing(client: httpx.Client) -> list[str]:
     routes = client.get(path_of(f"{_GATEWAY}/httproutes"))
     for route in routes.json()["items"] if routes.status_code == 200 else []:
         parents = route.get("status", {}).get("parents", [])
+        parents = [p for p in parents if p["controllerName"] != POLICY_CONTROLLER]
         shown = _shown("httproutes", route)
         if len(parents) < len(route["spec"].get("parentRefs", [])):
             found.append(f"{shown}: no status yet")

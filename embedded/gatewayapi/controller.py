@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from embedded.gatewayapi import attach, envoy
 from embedded.gatewayapi.attach import GROUP, Attachment
 from embedded.gatewayapi.routes import Backend, envoy_routes
-from embedded.gatewayapi.status import condition
+from embedded.gatewayapi.status import beside, condition, in_place
 from embedded.kube import Cache, Kube
 from embedded.net import unprivileged
 from embedded.xds import AdsServer, Snapshot
@@ -24,6 +24,7 @@ CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
 ROUTES, SERVICES, NAMESPACES = f"{GROUP}/v1/httproutes", "v1/services", "v1/namespaces"
 Object = dict[str, Any]
 Problem = tuple[str, str]  # (reason of ResolvedRefs=False, message)
+_BROKEN_REF = "InvalidCertificateRef"
 # listener name → host name → (precedence, Envoy route)
 RouteTable = dict[str, dict[str, list[tuple[tuple[Any, ...], Object]]]]
 
@@ -53,6 +54,9 @@ class GatewayController(ABC):
 
     name: str  # GatewayClass `spec.controllerName`
     translates_timeouts = True  # whether an HTTPRoute's timeouts count
+    resolves_gateways = (
+        True  # whether ResolvedRefs is told of a Gateway too, not of listeners alone
+    )
     route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
 
     def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
@@ -113,9 +117,9 @@ class GatewayController(ABC):
             metadata = route["metadata"]
             mine = parents.get((metadata["namespace"], metadata["name"]), [])
             current = route.get("status", {}).get("parents", [])
-            others = [p for p in current if p["controllerName"] != self.name]
-            if mine or len(others) != len(current):
-                await self._kube.set_status(ROUTES, route, {"parents": others + mine})
+            if mine or any(p["controllerName"] == self.name for p in current):
+                status = {"parents": in_place(current, self.name, mine)}
+                await self._kube.set_status(ROUTES, route, status)
 
     async def _gateway(self, gateway: Object, parents: dict[tuple[str, str], list[Object]]) -> None:
         namespaces = {
@@ -228,9 +232,11 @@ class GatewayController(ABC):
             reason, text = "Programmed", f"Resource programmed, assigned to {ingress[0]['ip']}"
         programmed = condition("Programmed", reason == "Programmed", reason, text, gateway)
         accepted = condition("Accepted", True, "Accepted", "Resource accepted", gateway)
+        own = [accepted, programmed, *([self._resolved(gateway)] if self.resolves_gateways else [])]
+        current = gateway.get("status", {})
         status = {
             "addresses": [{"type": "IPAddress", "value": i["ip"]} for i in ingress],
-            "conditions": [accepted, programmed],
+            "conditions": beside(own, current.get("conditions", [])),
             "listeners": [
                 self._listener_status(gateway, li, attachments)
                 for li in gateway["spec"]["listeners"]
@@ -238,28 +244,40 @@ class GatewayController(ABC):
         }
         await self._kube.set_status(GATEWAYS, gateway, status)
 
+    def _resolved(self, gateway: Object) -> Object:
+        """Gateway API knows it of listeners alone; Istio says it of the Gateway too."""
+        problems = [self._listener_problem(gateway, li) for li in gateway["spec"]["listeners"]]
+        broken = [p for p in problems if p and p[0] == _BROKEN_REF]
+        reason, text = broken[0] if broken else ("ResolvedRefs", "All references resolved")
+        return condition("ResolvedRefs", not broken, reason, text, gateway)
+
     def _listener_status(
         self, gateway: Object, listener: Object, attachments: list[Attachment]
     ) -> Object:
         problem = self._listener_problem(gateway, listener)
         reason, text = problem or ("", "No errors found")
-        broken_ref = reason == "InvalidCertificateRef"
+        broken_ref = reason == _BROKEN_REF
         refused = bool(problem) and not broken_ref
 
         def line(kind: str, holds: bool, good: str, bad: str) -> Object:
             why = text if not holds else "No errors found"
             return condition(kind, holds, good if holds else bad, why, gateway)
 
+        own = [
+            line("Accepted", not refused, "Accepted", reason),
+            condition("Conflicted", False, "NoConflicts", "No errors found", gateway),
+            line("ResolvedRefs", not broken_ref, "ResolvedRefs", reason),
+            line("Programmed", problem is None, "Programmed", "Invalid"),
+        ]
+        known = gateway.get("status", {}).get("listeners", [])
+        current: list[Object] = next(
+            (o["conditions"] for o in known if o["name"] == listener["name"]), []
+        )
         return {
             "name": listener["name"],
             "attachedRoutes": sum(listener["name"] in a.listeners for a in attachments),
             "supportedKinds": [{"group": GROUP, "kind": "HTTPRoute"}],
-            "conditions": [
-                line("Accepted", not refused, "Accepted", reason),
-                condition("Conflicted", False, "NoConflicts", "No errors found", gateway),
-                line("ResolvedRefs", not broken_ref, "ResolvedRefs", reason),
-                line("Programmed", problem is None, "Programmed", "Invalid"),
-            ],
+            "conditions": beside(own, current),
         }
 
 

@@ -17,7 +17,7 @@ import yaml
 
 from embedded import rpc
 from embedded.gatewayapi import envoy
-from embedded.gatewayapi.status import condition, is_true
+from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, is_true
 from embedded.kube import Cache, Kube
 from embedded.tls import Authority
 
@@ -32,7 +32,6 @@ ROLES = "rbac.authorization.k8s.io/v1/roles"
 BINDINGS = "rbac.authorization.k8s.io/v1/rolebindings"
 TIERS = "alpha.maas.opendatahub.io/tiers"
 DEFAULT_GATEWAY = {"name": "kserve-ingress-gateway", "namespace": "kserve"}
-POLICY_CONTROLLER = "kuadrant.io/policy-controller"  # its entries say nothing of acceptance
 PORT = 8000
 Object = dict[str, Any]
 

@@ -18,6 +18,7 @@ import yaml
 from embedded import rpc
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import condition, is_true
+from embedded.images.kuadrant_affected import gateway_status, route_parents
 from embedded.images.kuadrant_config import (
     AUTH,
     RATE,
@@ -66,6 +67,12 @@ class Operator:
         for kind in KINDS:
             for policy in topology.policies[kind]:
                 await self._status(kind, policy, topology)
+        for gateway in topology.gateways:
+            await self._kube.set_status(GATEWAYS, gateway, gateway_status(gateway, topology))
+        for route in topology.routes:
+            parents = route_parents(route, topology)
+            if parents or route.get("status", {}).get("parents"):
+                await self._kube.set_status(ROUTES, route, {"parents": parents})
 
     # -- what it writes -----------------------------------------------------------------
 

@@ -61,7 +61,7 @@ class Topology:
     ) -> None:
         own = {c["metadata"]["name"] for c in classes if c["spec"]["controllerName"] in CONTROLLERS}
         self.gateways = [g for g in gateways if g["spec"]["gatewayClassName"] in own]
-        self.policies, self._routes = policies, routes
+        self.policies, self.routes = policies, routes
         self._problems: dict[tuple[str, str], Problem] = {}
         self._invalid: dict[tuple[str, str], str] = {}
         for kind, found in policies.items():
@@ -80,6 +80,11 @@ class Topology:
     def invalid(self, kind: Kind, policy: Object) -> str:
         """Why a policy that is accepted cannot be enforced; "" if it can."""
         return self._invalid.get((kind.name, _name(policy)), "")
+
+    def attached(self, kind: Kind, gateway: Object) -> list[Object]:
+        """The accepted policies that target a Gateway."""
+        found = self.policies[kind]
+        return [p for p in found if not self.problem(kind, p) and _targets(p, "Gateway", gateway)]
 
     def _check(self, kind: Kind, policies: list[Object]) -> None:
         taken: dict[tuple[str, str, str], Object] = {}
@@ -104,15 +109,16 @@ class Topology:
                 taken[target] = policy
 
     def _exists(self, kind: str, namespace: str, name: str) -> bool:
-        pool = {"Gateway": self.gateways, "HTTPRoute": self._routes}.get(kind, [])
+        pool = {"Gateway": self.gateways, "HTTPRoute": self.routes}.get(kind, [])
         return any(_name(o) == f"{namespace}/{name}" for o in pool)
 
     def _path(self, gateway: Object, route: Object) -> Path:
         path = Path(gateway, route)
         for kind, policies in self.policies.items():
-            accepted = [p for p in policies if not self.problem(kind, p)]
-            above = [p for p in accepted if _targets(p, "Gateway", gateway)]
-            own = [p for p in accepted if _targets(p, "HTTPRoute", route)]
+            above = self.attached(kind, gateway)
+            own = [
+                p for p in policies if not self.problem(kind, p) and _targets(p, "HTTPRoute", route)
+            ]
             overriding = [p for p in above if "overrides" in p["spec"]]
             path.candidates[kind] = above + own
             for winner in (overriding + own + above)[:1]:

@@ -108,6 +108,7 @@ class Controller(GatewayController):
     name = "sigs.k8s.io/wg-ai-gateway-envoy-controller"
     route_name = "{namespace}-{route}-rule{rule}-match{match}"
     translates_timeouts = False
+    resolves_gateways = False
 
     def __init__(self, kube: Kube, envoy_image: str) -> None:
         super().__init__(kube, envoy_image, [BACKENDS])

@@ -43,7 +43,8 @@ def test_gateway_has_its_proxy(kube: Kube) -> None:
     """Programmed, and Deployment and Service are its own."""
     gateway = existing(kube, GATEWAY_API, "Gateway", "default", "poc-gateway")
     assert gateway["spec"]["gatewayClassName"] == "wg-ai-gateway"
-    assert conditions(gateway["status"]) == {"Accepted": "True", "Programmed": "True"}
+    states = conditions(gateway["status"], "Accepted", "Programmed")
+    assert states == {"Accepted": "True", "Programmed": "True"}
     (listener,) = gateway["spec"]["listeners"]
     assert (listener["port"], listener["protocol"]) == (80, "HTTP")
     service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")

@@ -181,3 +181,31 @@ def test_limit_identifiers(cluster: Cluster) -> None:
     found = json.loads(text)["limitador-config.yaml"]
     assert 'descriptors[0]["tokenlimit.free_user_tokens__3098c5fa"] == "1"' in found
     assert "namespace: default/openai-bridge" in found
+
+
+def test_policies_are_told_where_they_take_effect(cluster: Cluster, namespace: str) -> None:
+    """Kuadrant's own entry among a route's parents, and its conditions beside the gateway's."""
+    entry = '{.status.parents[?(@.controllerName=="kuadrant.io/policy-controller")]}'
+    kind = "kuadrant.io/RateLimitPolicyAffected"
+    own = policy("RateLimitPolicy", "own", namespace, "web")
+    applied(cluster, route("web", namespace), own)
+    wait_for(cluster, "ratelimitpolicy/own", namespace, "Enforced=True/Enforced")
+
+    def messages(where: str, *words: str) -> dict[str, str]:
+        found = json.loads(cluster.kubectl("get", *words, "-o", f"jsonpath={where}"))
+        return {c["type"]: c["message"] for c in found["conditions"]}
+
+    path = f'{entry[:-1]}.conditions[?(@.type=="{kind}")].reason}}'
+    wait = ["wait", "-n", namespace, "httproute/web", "--timeout=10s"]
+    cluster.kubectl(*wait, f"--for=jsonpath={path}=Accepted")
+    on_route = messages(entry, "httproute", "web", "-n", namespace)
+    assert f"{namespace}/own" in on_route[kind]
+    assert "Accepted" not in on_route
+    gateway = ["gateway", "maas-default-gateway", "-n", "openshift-ingress"]
+    for where in ("{.status}", '{.status.listeners[?(@.name=="https")]}'):
+        assert messages(where, *gateway)[kind] == (
+            "Object affected by RateLimitPolicy [openshift-ingress/gateway-rate-limits]"
+        )
+    cluster.kubectl("delete", "ratelimitpolicy", "own", "-n", namespace)
+    text = "Object affected by RateLimitPolicy [openshift-ingress/gateway-rate-limits]"
+    cluster.kubectl(*wait, f"--for=jsonpath={path.replace('.reason', '.message')}={text}")
