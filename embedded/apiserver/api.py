@@ -231,7 +231,7 @@ class Api:
         for admitter in self._admitters:
             admitter(self, resource, obj, old)
         causes = admission.name_errors(resource, obj)
-        causes += resource.versions[version].validate(obj)
+        causes += resource.versions[version].validate(obj, old)
         causes += admission.field_errors(resource, obj, old)
         if causes:
             name = obj["metadata"].get("name", "")

@@ -16,6 +16,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from embedded.apiserver.rules import broken_rules
 from embedded.apiserver.status import Cause
 
 Schema = dict[str, Any]
@@ -81,10 +82,12 @@ class ObjectSchema:
         """A copy with the schema's defaults filled in."""
         return _default(self.root, value)
 
-    def validate(self, value: Any) -> list[Cause]:
-        """Field errors in Kubernetes' wording, in the order of their paths."""
+    def validate(self, value: Any, old: Any = None) -> list[Cause]:
+        """Field errors in Kubernetes' wording, in the order of their paths; rules are looked at
+        when everything has its shape. `old` is what the value replaces."""
         errors = sorted(self._validator.iter_errors(value), key=lambda e: _path(e.absolute_path))
         causes = [cause for error in errors for cause in _causes(error)]
+        causes = causes or list(broken_rules(self.root, value, old))
         # One "required" error comes for each missing field, and names them all.
         return list({(c["field"], c["message"]): c for c in causes}.values())
 

@@ -1,7 +1,7 @@
 """One HTTPRoute rule → Envoy routes, and the order among all of them.
 
 Source: gateway-api `apis/v1/httproute_types.go` (matches, filters, precedence). Left out:
-RequestMirror, CORS, ExtensionRef, session persistence, regular expressions in headers.
+RequestMirror, CORS, ExtensionRef, session persistence.
 """
 
 from __future__ import annotations
@@ -66,18 +66,21 @@ def _match(match: Object) -> Object:
     else:
         # "/foo/" and "/foo" match the same paths: element by element.
         out = {"path_separated_prefix": value.rstrip("/")}
-    headers = [
-        {"name": h["name"], "string_match": {"exact": h["value"]}} for h in match.get("headers", [])
-    ]
+    headers = [_named(header) for header in match.get("headers", [])]
     if "method" in match:
         headers.append({"name": ":method", "string_match": {"exact": match["method"]}})
     if headers:
         out["headers"] = headers
     if queries := match.get("queryParams"):
-        out["query_parameters"] = [
-            {"name": q["name"], "string_match": {"exact": q["value"]}} for q in queries
-        ]
+        out["query_parameters"] = [_named(query) for query in queries]
     return out
+
+
+def _named(found: Object) -> Object:
+    """A header or query parameter by its value; an expression must match all of it."""
+    if found.get("type") == "RegularExpression":
+        return {"name": found["name"], "string_match": {"safe_regex": {"regex": found["value"]}}}
+    return {"name": found["name"], "string_match": {"exact": found["value"]}}
 
 
 def precedence(route: Object, rule: int, number: int, match: Object) -> tuple[Any, ...]:

@@ -25,12 +25,16 @@ def route(name: str, namespace: str, **spec: Any) -> dict[str, Any]:
 
 def policy(kind: str, name: str, namespace: str, target: str, **spec: Any) -> dict[str, Any]:
     versions = {"TokenRateLimitPolicy": "v1alpha1"}
+    if kind == "AuthPolicy":
+        says: dict[str, Any] = {"rules": {"authentication": {"anyone": {"anonymous": {}}}}}
+    else:
+        says = {"limits": {"many": {"rates": [{"limit": 1000, "window": "1m"}]}}}
     ref = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": target}
     return {
         "apiVersion": f"kuadrant.io/{versions.get(kind, 'v1')}",
         "kind": kind,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targetRef": ref, **spec},
+        "spec": {"targetRef": ref, **says, **spec},
     }
 
 
