@@ -34,7 +34,7 @@ def policy(kind: str, name: str, namespace: str, target: str, **spec: Any) -> di
         "apiVersion": f"kuadrant.io/{versions.get(kind, 'v1')}",
         "kind": kind,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"targetRef": ref, **says, **spec},
+        "spec": {"targetRef": ref, **(spec or says)},
     }
 
 
