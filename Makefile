@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
-
 KIND_WORKERS ?= 4
+CLUSTER ?= embedded
+
 .PHONY: conformance test mutants bench kind kind-images clean
 
 conformance: $(VENV)/.installed
@@ -32,7 +33,7 @@ kind: kind-images
 	$(BIN)/python -m reports.compare --known kind/differences.yaml reports/out/embedded/conformance.yaml reports/out/kind/conformance.yaml
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
