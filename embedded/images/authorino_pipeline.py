@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -198,16 +199,19 @@ class Pipeline:
     def _response(self, data: Object) -> tuple[dict[str, str], Object]:
         success = (self._spec.get("response") or {}).get("success") or {}
         headers = {
-            (rule.get("key") or name): cel.as_text(value)
-            for name, rule in _ordered(success.get("headers"))
-            if self._applies(rule, data) and (value := _item(rule, data)) is not None
+            key: cel.as_text(value) if "json" in rule else _go_text(value)
+            for key, rule, value in self._items(success.get("headers"), data)
         }
-        metadata = {
-            (rule.get("key") or name): value
-            for name, rule in _ordered(success.get("filters") or success.get("dynamicMetadata"))
-            if self._applies(rule, data) and (value := _item(rule, data)) is not None
-        }
-        return headers, metadata
+        filters = success.get("filters") or success.get("dynamicMetadata")
+        return headers, {key: value for key, _, value in self._items(filters, data)}
+
+    def _items(self, rules: Object | None, data: Object) -> Iterator[tuple[str, Object, Any]]:
+        """(key, rule, value) of each response item; one whose expression cannot be evaluated is
+        left out whole, one whose selector finds nothing is nothing (None)."""
+        for name, rule in _ordered(rules):
+            if self._applies(rule, data):
+                with contextlib.suppress(cel.CelError):
+                    yield rule.get("key") or name, rule, _item(rule, data)
 
     # -- shared -------------------------------------------------------------------------
 
@@ -259,19 +263,22 @@ def _value(source: Object, data: Object) -> Any:
 
 
 def _item(rule: Object, data: Object) -> Any:
-    """A response item; an expression on something missing leaves out what it was for."""
+    """A response item; raises CelError."""
     if "json" in rule:
-        found = {}
-        for name, source in rule["json"]["properties"].items():
-            try:
-                found[name] = _value(source, data)
-            except cel.CelError:
-                continue
-        return found
-    try:
-        return _value(rule.get("plain", {}), data)
-    except cel.CelError:
-        return None
+        return {name: _value(one, data) for name, one in rule["json"]["properties"].items()}
+    return _value(rule.get("plain", {}), data)
+
+
+def _go_text(value: Any) -> str:
+    """As Go's `%v` prints it, by which Authorino makes headers (`pkg/evaluators/response.go`):
+    a tier that was not found is `<nil>`."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_go_text, value))}]"
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{k}:{_go_text(v)}' for k, v in sorted(value.items()))}]"
+    return cel.as_text(value)
 
 
 def _extended(identity: Any, rule: Object, data: Object) -> Any:

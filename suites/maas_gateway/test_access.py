@@ -14,7 +14,7 @@ from fixtures.kube import Kube
 from fixtures.local_models import made_beside
 from fixtures.objects import existing
 from fixtures.requirements import requirement
-from fixtures.stack import Identity, Provider, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.verdicts import Decision
 from suites.maas_gateway.models import PREMIUM, PRIVATE, SHARED
 
@@ -286,16 +286,26 @@ def test_gateway_asks_for_the_tier(
 @requirement("MG-54")
 def test_what_decides_the_tier(kube: Kube, stack: Stack, decide: Decision) -> None:
     """An account of a namespace that is no tier's, and of a group that is the free tier's as
-    everybody is: the gateway's word for its tier, and whether it is limited by it."""
+    everybody is: the gateway's word for its tier, and whether it is limited by it. Beside one of
+    the free tier's namespace, who has a tier either way. Authorino's word for none is `<nil>`."""
     namespace = f"conformance-{uuid.uuid4().hex[:8]}"
     user = stack.account_token(namespace)
     with granted(kube, user, SHARED.namespace, [name_of(SHARED)]):
         exchanges = [stack.models(SHARED, user) for _ in range(6)]
     kube.delete("v1", "Namespace", "", namespace)
-    told = exchanges[0].expect_backend_received(SHARED.name).headers.all("x-maas-tier")
-    statuses = [exchange.status for exchange in exchanges]
-    found = {("free", (200,) * 5 + (429,)): "by_group", ("", (200,) * 6): "by_namespace"}
-    decide(found.get(("".join(told), tuple(statuses)), f"tier {told}, {statuses}"))
+    member = stack.models(SHARED, stack.account_token(f"{TIER_PREFIX}free"))
+    tiers = [
+        "".join(one.expect_backend_received(SHARED.name).headers.all("x-maas-tier"))
+        for one in (member, exchanges[0])
+    ]
+    statuses = tuple(exchange.status for exchange in exchanges)
+    found = {
+        ("free", "free", (200,) * 5 + (429,)): "by_group",
+        ("free", "", (200,) * 6): "by_namespace",
+        ("free", "<nil>", (200,) * 6): "by_namespace",
+    }
+    seen = f"tier of a member {tiers[0]!r}, of another {tiers[1]!r}, {list(statuses)}"
+    decide(found.get((*tiers, statuses), seen))
 
 
 def name_of(model: Provider) -> str:
