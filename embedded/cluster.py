@@ -38,10 +38,9 @@ from embedded.node.services import ClusterIPs, Forwarder
 from embedded.state import Info, State
 from embedded.tls import Authority
 from embedded.zygote import Zygote
-from manifests import FOLDER, render
+from manifests import DOMAIN, FOLDER, render
 
 Object = dict[str, Any]
-DOMAIN = "apps.embedded.test"
 PLATFORM = FOLDER / "platform" / "embedded"
 ADMIN = "kubernetes-admin"
 RESTART_SECONDS = 0.2

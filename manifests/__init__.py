@@ -18,6 +18,8 @@ import yaml
 
 Object = dict[str, Any]
 FOLDER = Path(__file__).parent
+# Of the gateways' host names here, on clusters that have none of their own.
+DOMAIN = "apps.embedded.test"
 _KNOWN = {
     "apiVersion", "kind", "resources", "patches", "configMapGenerator", "generatorOptions",
 }  # fmt: skip
