@@ -146,13 +146,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     verdicts = _verdicts(config)
     write(config, verdicts)
-    if exitstatus != 0 and access_key in config.stash and _lost_key not in config.stash:
+    closed = any(v.verdict == GAP_CLOSED for v in verdicts)
+    disagreeing = any(v.failed for v in verdicts)
+    failed = exitstatus != 0 or disagreeing
+    if failed and access_key in config.stash and _lost_key not in config.stash:
         kube = Kube(config.stash[access_key].kubeconfig)
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
         began = config.stash[_began_key]
         config.stash[_restarts_key] = restarts(kube.all("v1", "Pod"), began)
-    closed = any(v.verdict == GAP_CLOSED for v in verdicts)
-    disagreeing = any(v.failed for v in verdicts)
     if exitstatus == 0 and (disagreeing or (closed and config.getoption("--strict-gaps"))):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -29,7 +29,7 @@ from embedded.images.kuadrant_config import (
     limitador_limits,
     services,
 )
-from embedded.images.kuadrant_topology import Path, Topology
+from embedded.images.kuadrant_topology import Path, Topology, named
 from embedded.kube import Cache, Kube
 
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
@@ -156,7 +156,7 @@ class Operator:
             return "Unknown", f"{kind.name} is not in the path to any existing routes"
         mine = [p for p in under if p.effective.get(kind) is policy]
         if not mine:
-            winners = {_named(p.effective[kind]) for p in under}
+            winners = {named(p.effective[kind]) for p in under}
             listing = ", ".join(sorted(winners))
             return "Overridden", f"{kind.name} is overridden by [{listing}]"
         if text := topology.invalid(kind, policy):
@@ -193,10 +193,6 @@ def _in_effect(plugin: Object | None) -> bool:
     status = plugin.get("status", {})
     loaded = status.get("loadedGeneration") == plugin["metadata"]["generation"]
     return bool(loaded and status.get("programmed"))
-
-
-def _named(policy: Object) -> str:
-    return f"{policy['metadata']['namespace']}/{policy['metadata']['name']}"
 
 
 def main(argv: list[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, in_place
 from embedded.images.kuadrant_config import Kind
-from embedded.images.kuadrant_topology import Topology
+from embedded.images.kuadrant_topology import Topology, named
 
 Object = dict[str, Any]
 
@@ -61,13 +61,9 @@ def _affected(policies: dict[Kind, list[Object]], target: Object) -> list[Object
             f"kuadrant.io/{kind.name}Affected",
             True,
             "Accepted",
-            f"Object affected by {kind.name} [{' '.join(_named(one) for one in found)}]",
+            f"Object affected by {kind.name} [{' '.join(named(one) for one in found)}]",
             target,
         )
         for kind, found in policies.items()
         if found
     ]
-
-
-def _named(policy: Object) -> str:
-    return f"{policy['metadata']['namespace']}/{policy['metadata']['name']}"

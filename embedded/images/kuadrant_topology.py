@@ -40,12 +40,12 @@ class Path:
     @property
     def route_key(self) -> str:
         """`<namespace>/<name>` of the route: the scope of its counters."""
-        return _name(self.route)
+        return named(self.route)
 
     @property
     def scope(self) -> str:
         """Name and host of the path's AuthConfig."""
-        text = f"{_name(self.gateway)}|{_name(self.route)}"
+        text = f"{named(self.gateway)}|{named(self.route)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -75,11 +75,11 @@ class Topology:
 
     def problem(self, kind: Kind, policy: Object) -> Problem | None:
         """Why a policy is not Accepted."""
-        return self._problems.get((kind.name, _name(policy)))
+        return self._problems.get((kind.name, named(policy)))
 
     def invalid(self, kind: Kind, policy: Object) -> str:
         """Why a policy that is accepted cannot be enforced; "" if it can."""
-        return self._invalid.get((kind.name, _name(policy)), "")
+        return self._invalid.get((kind.name, named(policy)), "")
 
     def attached(self, kind: Kind, gateway: Object) -> list[Object]:
         """The accepted policies that target a Gateway."""
@@ -99,18 +99,18 @@ class Topology:
                 text = f"{kind.name} with sectionName is not known to the embedded operator"
                 problem = ("Invalid", text)
             elif target in taken:
-                text = f"{kind.name} is conflicted by {_name(taken[target])}"
+                text = f"{kind.name} is conflicted by {named(taken[target])}"
                 problem = ("Conflicted", text)
             if text := _invalid(kind, policy):
-                self._invalid[kind.name, _name(policy)] = text
+                self._invalid[kind.name, named(policy)] = text
             if problem:
-                self._problems[kind.name, _name(policy)] = problem
+                self._problems[kind.name, named(policy)] = problem
             else:
                 taken[target] = policy
 
     def _exists(self, kind: str, namespace: str, name: str) -> bool:
         pool = {"Gateway": self.gateways, "HTTPRoute": self.routes}.get(kind, [])
-        return any(_name(o) == f"{namespace}/{name}" for o in pool)
+        return any(named(o) == f"{namespace}/{name}" for o in pool)
 
     def _path(self, gateway: Object, route: Object) -> Path:
         path = Path(gateway, route)
@@ -139,7 +139,7 @@ def _invalid(kind: Kind, policy: Object) -> str:
 
 def _targets(policy: Object, kind: str, target: Object) -> bool:
     ref, namespace = policy["spec"]["targetRef"], policy["metadata"]["namespace"]
-    return bool(ref["kind"] == kind and f"{namespace}/{ref['name']}" == _name(target))
+    return bool(ref["kind"] == kind and f"{namespace}/{ref['name']}" == named(target))
 
 
 def _attached(route: Object, gateway: Object) -> bool:
@@ -157,5 +157,6 @@ def _attached(route: Object, gateway: Object) -> bool:
     return False
 
 
-def _name(obj: Object) -> str:
+def named(obj: Object) -> str:
+    """`<namespace>/<name>`."""
     return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"
