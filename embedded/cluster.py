@@ -136,6 +136,7 @@ async def _parts(
         await kubelet.close()
         forwarder.close()
         server.should_exit = True
+        server.force_exit = True  # idle clients would be waited for: they need not say good-bye
         await asyncio.gather(serving, *tasks, return_exceptions=True)
 
 
