@@ -7,7 +7,6 @@ controllers and the node call this class directly.
 
 from __future__ import annotations
 
-import copy
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from embedded.apiserver import admission, apply, patch, selectors, status
 from embedded.apiserver.decoding import Options, decode, without_nulls
 from embedded.apiserver.resources import Registry, Resource, from_crd
 from embedded.apiserver.store import Store
+from embedded.trees import copied
 
 Object = dict[str, Any]
 
@@ -168,7 +168,7 @@ class Api:
     ) -> Object:
         """Change a copy of an object in place and store it; nothing is stored if it is equal."""
         live = self.get(resource, namespace, name)
-        obj = copy.deepcopy(live)
+        obj = copied(live)
         change(obj)
         if obj == live:
             return live
@@ -203,7 +203,7 @@ class Api:
             return self._remove(resource, live)
         if "deletionTimestamp" in live["metadata"]:
             return live
-        marked = copy.deepcopy(live)
+        marked = copied(live)
         marked["metadata"] |= {"deletionTimestamp": now(), "deletionGracePeriodSeconds": grace or 0}
         if resource.id == ("", "namespaces"):
             marked["status"] = {**marked.get("status", {}), "phase": "Terminating"}
@@ -255,7 +255,7 @@ class Api:
             else:
                 new_metadata.pop(kept, None)
         if subresource == "status":
-            obj = {**copy.deepcopy(live), "status": obj.get("status", {})}
+            obj = {**copied(live), "status": obj.get("status", {})}
         elif "status" in resource.subresources and "status" in live:
             obj["status"] = live["status"]
         elif "status" in resource.subresources:
@@ -307,7 +307,7 @@ class Api:
             }
             creating = Options("apply:" + options.field_manager, "Ignore", options.dry_run)
             created = self.create(resource, version, namespace, merged, creating)
-            created = copy.deepcopy(created)
+            created = copied(created)
             created["metadata"].pop("managedFields", None)
             apply.write_owners(created, owned, subresource, api_version, now())
             return self._put(resource, key, created, options)

@@ -6,13 +6,13 @@ Upstream: kubernetes-sigs/structured-merge-diff (`fieldsV1`). A field path is a 
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
 from embedded.apiserver.patch import list_keys
 from embedded.apiserver.schema import Schema, child, items
 from embedded.apiserver.status import apply_conflict
+from embedded.trees import copied
 
 Path = tuple[str, ...]
 Object = dict[str, Any]
@@ -128,7 +128,7 @@ def apply(
     if conflicts and not force:
         raise apply_conflict(conflicts)
     others = set().union(*(paths for who, paths in owned.items() if who != me), set())
-    result = copy.deepcopy(live)
+    result = copied(live)
     kept = others | wanted.keys()
     let_go = owned.get(me, set()) - kept
     for path in let_go:  # an item of a list goes whole, with what was defaulted in it
@@ -154,7 +154,7 @@ def _merge(schema: Schema, live: Any, applied: Any) -> Any:
         return merged
     keys = list_keys(schema) if isinstance(applied, list) and isinstance(live, list) else None
     if keys is None:
-        return copy.deepcopy(applied)
+        return copied(applied)
     if not keys:
         return live + [value for value in applied if value not in live]
     out = list(live)

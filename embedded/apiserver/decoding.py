@@ -6,12 +6,12 @@ Upstream: `k8s.io/apiserver/pkg/endpoints/handlers/create.go` and field validati
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 from embedded.apiserver import status
 from embedded.apiserver.resources import Resource
+from embedded.trees import copied
 
 Object = dict[str, Any]
 
@@ -55,7 +55,7 @@ def decode(resource: Resource, version: str, obj: Any, options: Options) -> Obje
     pruned |= {"apiVersion": resource.api_version(version), "kind": resource.kind}
     if not isinstance(pruned.setdefault("metadata", {}), dict):
         raise status.bad_request(f"{what} cannot be handled as a {resource.kind}: bad metadata")
-    return copy.deepcopy(pruned)
+    return copied(pruned)
 
 
 def without_nulls(value: Any) -> Any:

@@ -7,7 +7,6 @@ old ones first. Left out: revision history, pause, maxSurge arithmetic.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from typing import Any
@@ -16,6 +15,7 @@ from embedded.apiserver.api import Api, now
 from embedded.apiserver.decoding import Options
 from embedded.apiserver.selectors import matches_labels
 from embedded.controllers.loop import Key, own_key, owner_key, run
+from embedded.trees import copied
 
 Object = dict[str, Any]
 _HASH = "pod-template-hash"
@@ -63,10 +63,10 @@ class Deployments:
     def _create_set(self, deployment: Object, name: str) -> None:
         spec, metadata = deployment["spec"], deployment["metadata"]
         label = {_HASH: name.rsplit("-", 1)[1]}
-        template = copy.deepcopy(spec["template"])
+        template = copied(spec["template"])
         own = template.setdefault("metadata", {})
         own["labels"] = {**own.get("labels", {}), **label}
-        selector = copy.deepcopy(spec["selector"])
+        selector = copied(spec["selector"])
         selector["matchLabels"] = {**selector.get("matchLabels", {}), **label}
         body = {
             "metadata": {
@@ -138,7 +138,7 @@ class Deployments:
         ]
         wanted = found["spec"].get("replicas", 1)
         for _ in range(wanted - len(pods)):
-            template = copy.deepcopy(found["spec"]["template"])
+            template = copied(found["spec"]["template"])
             metadata = template.setdefault("metadata", {})
             metadata["generateName"] = f"{key[1]}-"
             metadata["ownerReferences"] = [_owner(found)]

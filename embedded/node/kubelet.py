@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import logging
 import platform
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from embedded.images import Catalogue
 from embedded.net import Network
 from embedded.node.pod import PodWorker
 from embedded.node.volumes import MountError
+from embedded.trees import copied
 from embedded.zygote import Zygote
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Kubelet:
             found["spec"]["nodeName"] = NODE
 
         bound = self.api.mutate(self._pods, *_key(pod), bind)
-        worker = PodWorker(self, copy.deepcopy(bound), self._network.pod(self._count))
+        worker = PodWorker(self, copied(bound), self._network.pod(self._count))
         self._count += 1
         self._workers[uid] = worker
         self._runs[uid] = asyncio.create_task(self._run(worker))
