@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from kind import kserve
 from kind.components import Table
 from kind.images import golang
 from kind.images.tools import run
@@ -79,8 +80,11 @@ class Step:
     objects: Callable[[], list[Object]]
 
 
-def steps(table: Table, helm: Path) -> list[Step]:
-    """The charts' part of the platform, in order; `manifests/platform/kind` comes after it."""
+def steps(table: Table, helm: Path, webhooks: kserve.Pair) -> list[Step]:
+    """The charts' part of the platform, in order; `manifests/platform/kind` comes after it.
+
+    `webhooks` is the certificate for `kserve.HOST`.
+    """
     modules = table.modules
 
     def chart(module: str, path: str, namespace: str, values: Object) -> list[Object]:
@@ -111,6 +115,13 @@ def steps(table: Table, helm: Path) -> list[Step]:
         Step(f"MetalLB {modules['metallb'].version}", lambda: _metallb(table)),
         Step(f"Istio {table.tag('docker.io/istio/pilot')}", istio),
         Step(f"Kuadrant {modules['kuadrant'].version}", kuadrant),
+        Step(
+            f"KServe {modules['kserve'].version}",
+            lambda: [
+                _namespace(kserve.NAMESPACE),
+                *kserve.objects(modules["kserve"], modules["lws"], chart, webhooks),
+            ],
+        ),
     ]
 
 

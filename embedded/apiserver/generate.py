@@ -32,6 +32,8 @@ MERGE_KEYS = {
     "V1EphemeralContainer": ["name"],
 }  # fmt: skip
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
+# The fields of that type, which the client's models have as any object.
+PORTS = {"port", "targetPort", "maxSurge", "maxUnavailable"}
 QUANTITIES = {"additionalProperties": INT_OR_STRING, "type": "object"}
 SCALARS: dict[str, dict[str, Any]] = {
     "str": {"type": "string"},
@@ -66,6 +68,9 @@ def _model_schema(name: str, needed: set[str]) -> dict[str, Any]:
         model.attribute_map[attribute]: _type_schema(type_name, needed)
         for attribute, type_name in model.openapi_types.items()
     }
+    for field in PORTS & properties.keys():
+        if properties[field] == SCALARS["object"]:
+            properties[field] = dict(INT_OR_STRING)
     if name in ("V1ResourceRequirements", "V1VolumeResourceRequirements"):
         properties |= {"limits": QUANTITIES, "requests": QUANTITIES}
     required = sorted(

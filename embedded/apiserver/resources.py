@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from embedded.apiserver.schema import ObjectSchema
+from embedded.apiserver.schema import ObjectSchema, whole
 
 STANDARD_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 
@@ -156,7 +156,8 @@ def from_crd(crd: dict[str, Any]) -> Resource:
         plural=names["plural"],
         kind=names["kind"],
         versions={
-            v["name"]: ObjectSchema(v.get("schema", {}).get("openAPIV3Schema", {})) for v in served
+            v["name"]: ObjectSchema(whole(v.get("schema", {}).get("openAPIV3Schema", {})))
+            for v in served
         },
         namespaced=spec["scope"] == "Namespaced",
         singular=names.get("singular") or names["kind"].lower(),

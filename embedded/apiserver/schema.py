@@ -37,6 +37,16 @@ def deref(schema: Schema) -> Schema:
     return BUILTIN[schema["$ref"]] if "$ref" in schema else schema
 
 
+def whole(schema: Any) -> Any:
+    """A CRD's schema with the built-in models that it names written out: their keyed lists are
+    looked at as its own are."""
+    if isinstance(schema, list):
+        return [whole(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: whole(item) for name, item in deref(schema).items()}
+
+
 def child(schema: Schema, name: str) -> Schema | None:
     """Schema of a field: `{}` if anything goes, None if the field is unknown."""
     schema = deref(schema)

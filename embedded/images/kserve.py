@@ -1,10 +1,11 @@
 """KServe's LLMInferenceService controller, with odh-model-controller's RBAC for tiers.
 
-Stands for quay.io/kserve/llmisvc-controller. Upstream: kserve/kserve
-`pkg/controller/v1alpha1/llmisvc` (workload, Service `<name>-kserve-workload-svc`, managed
+Stands for quay.io/kserve/llmisvc-controller and quay.io/opendatahub/odh-model-controller; with
+`--access` for the latter alone, beside a real KServe. Upstream: kserve/kserve
+`pkg/controller/v1alpha2/llmisvc` (workload, Service `<name>-kserve-workload-svc`, managed
 HTTPRoute, self-signed certificate, status), opendatahub-io/odh-model-controller (the
 DestinationRule, and the Role from the annotation `alpha.maas.opendatahub.io/tiers`).
-Left out: the scheduler and InferencePool, workers and parallelism, storage, monitoring.
+Left out: presets, the scheduler and InferencePool, workers and parallelism, storage, monitoring.
 """
 
 from __future__ import annotations
@@ -36,35 +37,25 @@ PORT = 8000
 Object = dict[str, Any]
 
 
-class Controller:
-    """Brings LLMInferenceServices in step with what they own."""
+class ModelController:
+    """odh-model-controller: who may post to a model, and how its Service is dialled."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        watched = [MODELS, ROUTES, GATEWAYS, DEPLOYMENTS, CONFIG_MAPS, "v1/secrets", BINDINGS]
-        self._cache = Cache(kube, watched)
-        self._authority = Authority()
+        self._cache = Cache(kube, self.watched())
+
+    @staticmethod
+    def watched() -> list[str]:
+        """The resources that it looks at."""
+        return [MODELS, CONFIG_MAPS, BINDINGS]
 
     async def run(self) -> None:
         await self._cache.run(self._reconcile)
 
     async def _reconcile(self) -> None:
         for model in self._cache.list(MODELS):
-            await self._certificate(model)
-            for resource, body in [*_workload(model), *_route(model)]:
-                await self._kube.apply(resource, body)
+            await self._kube.apply(DESTINATION_RULES, _destination_rule(model))
             await self._access(model)
-            await self._status(model)
-
-    async def _certificate(self, model: Object) -> None:
-        common = _common(model, "kserve-self-signed-certs")
-        if self._cache.get("v1/secrets", common["namespace"], common["name"]):
-            return
-        host = f"{_service(model)}.{common['namespace']}.svc.cluster.local"
-        chain, key = self._authority.issue([host, host.removesuffix(".cluster.local")])
-        pair = {"tls.crt": chain, "tls.key": key}
-        data = {name: base64.b64encode(value).decode() for name, value in pair.items()}
-        await self._kube.apply("v1/secrets", {"metadata": common, "data": data})
 
     async def _access(self, model: Object) -> None:
         """Let the annotated tiers `post` to the model."""
@@ -96,6 +87,36 @@ class Controller:
         await self._kube.apply(ROLES, {"metadata": common, "rules": [rule]})
         binding = {"metadata": common, "roleRef": role_ref, "subjects": subjects}
         await self._kube.apply(BINDINGS, binding)
+
+
+class Controller(ModelController):
+    """Both: brings LLMInferenceServices in step with what they own."""
+
+    def __init__(self, kube: Kube) -> None:
+        super().__init__(kube)
+        self._authority = Authority()
+
+    @staticmethod
+    def watched() -> list[str]:
+        return [*ModelController.watched(), ROUTES, GATEWAYS, DEPLOYMENTS, "v1/secrets"]
+
+    async def _reconcile(self) -> None:
+        await super()._reconcile()
+        for model in self._cache.list(MODELS):
+            await self._certificate(model)
+            for resource, body in [*_workload(model), *_route(model)]:
+                await self._kube.apply(resource, body)
+            await self._status(model)
+
+    async def _certificate(self, model: Object) -> None:
+        common = _common(model, "kserve-self-signed-certs")
+        if self._cache.get("v1/secrets", common["namespace"], common["name"]):
+            return
+        host = f"{_service(model)}.{common['namespace']}.svc.cluster.local"
+        chain, key = self._authority.issue([host, host.removesuffix(".cluster.local")])
+        pair = {"tls.crt": chain, "tls.key": key}
+        data = {name: base64.b64encode(value).decode() for name, value in pair.items()}
+        await self._kube.apply("v1/secrets", {"metadata": common, "data": data})
 
     async def _status(self, model: Object) -> None:
         metadata = model["metadata"]
@@ -205,16 +226,15 @@ def _workload(model: Object) -> list[tuple[str, Object]]:
             "ports": [{"name": "https", "port": PORT, "targetPort": PORT}],
         },
     }
-    host = f"{_service(model)}.{metadata['namespace']}.svc.cluster.local"
-    rule = {
-        "metadata": _common(model, "kserve-workload-svc"),
-        # The certificate is self-signed, and a real Istio looks at it unless it is told not to.
-        "spec": {
-            "host": host,
-            "trafficPolicy": {"tls": {"mode": "SIMPLE", "insecureSkipVerify": True}},
-        },
-    }
-    return [(DEPLOYMENTS, workload), ("v1/services", service), (DESTINATION_RULES, rule)]
+    return [(DEPLOYMENTS, workload), ("v1/services", service)]
+
+
+def _destination_rule(model: Object) -> Object:
+    """TLS to the model, by a certificate that nobody looks at: it is self-signed."""
+    host = f"{_service(model)}.{model['metadata']['namespace']}.svc.cluster.local"
+    policy = {"tls": {"mode": "SIMPLE", "insecureSkipVerify": True}}
+    metadata = _common(model, "kserve-workload-svc")
+    return {"metadata": metadata, "spec": {"host": host, "trafficPolicy": policy}}
 
 
 def _route(model: Object) -> list[tuple[str, Object]]:
@@ -246,5 +266,7 @@ def _route(model: Object) -> list[tuple[str, Object]]:
 
 
 def main(argv: list[str]) -> None:
-    del argv
-    rpc.run(Controller(Kube("kserve")).run())
+    if argv == ["--access"]:
+        rpc.run(ModelController(Kube("odh-model-controller")).run())
+    else:
+        rpc.run(Controller(Kube("kserve")).run())

@@ -251,10 +251,9 @@ class MaasApi:
 
     async def _entry(self, model: Object, authorization: str) -> Object | None:
         """The model's entry if the caller may use it: asked at its own /v1/models."""
-        addresses = model.get("status", {}).get("addresses") or []
-        if not addresses:
+        url = _url(model.get("status", {}))
+        if not url:
             return None
-        url = addresses[0]["url"]
         for attempt in range(_RETRIES + 1):
             try:
                 headers = {"authorization": authorization}
@@ -355,6 +354,13 @@ async def _serve(settings: Settings, port: int) -> None:
         app = MaasApi(Kube("maas-api"), http, settings).app()
         config = uvicorn.Config(app, os.environ["POD_IP"], port, lifespan="off", log_level="info")
         await uvicorn.Server(config).serve()
+
+
+def _url(status: Object) -> str:
+    """Where a model is asked, in upstream's order (`internal/models`); "" without any."""
+    addresses = [status.get("address"), *status.get("addresses", [])]
+    urls = [status.get("url"), *(address.get("url") for address in addresses if address)]
+    return next((url for url in urls if url), "")
 
 
 def main(argv: list[str]) -> None:

@@ -139,7 +139,8 @@ def _called(one: Image) -> containers.Lay:
     """A command of that name."""
 
     def lay(root: Path) -> None:
-        path = root / "usr" / "local" / "bin" / _program_of(one)
+        inside = Path("/usr/local/bin") / _program_of(one)  # a whole path stays as it is
+        path = root / inside.relative_to("/")
         path.parent.mkdir(parents=True)
         words = " ".join(one.stand_in)
         path.write_text(f'#!/bin/sh\nexec python3 -m embedded.images {words} "$@"\n')

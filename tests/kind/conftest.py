@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.fixture(scope="session")
-def embedded_kube(worker_id: str) -> Iterator[Kube]:
-    """An embedded cluster's API, with the platform's CRDs, beside Kind's (`kube`)."""
-    state = State(f"beside-kind-{worker_id}")
-    lifecycle.up(state, [], None)
+def embedded_kube() -> Iterator[Kube]:
+    """An embedded cluster's API, with the platform's CRDs, beside Kind's (`kube`); it ends with
+    this process, however that ends."""
+    state = State(f"beside-kind-{os.getpid()}")
+    lifecycle.up(state, [], None, lifeline=True)
     try:
         ready.wait(state, lifecycle.START_SECONDS)
         yield Kube(state.kubeconfig)

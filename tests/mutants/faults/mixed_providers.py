@@ -181,11 +181,12 @@ def _(module: Any) -> None:
         found = dict(right(model))
         (container,) = found[module.DEPLOYMENTS]["spec"]["template"]["spec"]["containers"]
         container["args"] = [a for a in container["args"] if "ssl" not in a and "/tls/" not in a]
-        container["readinessProbe"]["httpGet"].pop("scheme")
-        found.pop(module.DESTINATION_RULES)
+        for name in ("startupProbe", "livenessProbe", "readinessProbe"):
+            container[name]["httpGet"].pop("scheme", None)
         return list(found.items())
 
     module._workload = workload
+    _dial_plainly(module)
 
 
 @fault("model-route-not-owned", "kserve")
@@ -374,17 +375,15 @@ def _(module: Any) -> None:
 
 
 @fault("rule-without-tls", "kserve")
-def _(module: Any) -> None:
-    right = module._workload
+def _dial_plainly(module: Any) -> None:
+    right = module._destination_rule
 
-    def workload(model: Object) -> Any:
-        found = right(model)
-        for resource, body in found:
-            if resource == module.DESTINATION_RULES:
-                body["spec"]["trafficPolicy"]["tls"]["mode"] = "DISABLE"
+    def destination_rule(model: Object) -> Object:
+        found: Object = right(model)
+        found["spec"]["trafficPolicy"]["tls"]["mode"] = "DISABLE"
         return found
 
-    module._workload = workload
+    module._destination_rule = destination_rule
 
 
 @fault("always-ready", "maas_api")
