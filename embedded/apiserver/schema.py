@@ -38,13 +38,14 @@ def deref(schema: Schema) -> Schema:
 
 
 def whole(schema: Any) -> Any:
-    """A CRD's schema with the built-in models that it names written out: their keyed lists are
-    looked at as its own are."""
+    """A CRD's schema with the built-in models that it names written out, and changed by what stands
+    beside the name: their keyed lists are looked at as its own are."""
     if isinstance(schema, list):
         return [whole(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {name: whole(item) for name, item in deref(schema).items()}
+    written = {**deref(schema), **schema}
+    return {name: whole(item) for name, item in written.items() if name != "$ref"}
 
 
 def child(schema: Schema, name: str) -> Schema | None:

@@ -183,7 +183,9 @@ class Handler(BaseHTTPRequestHandler):
             "model": self.server.flags.model,
         }
 
-    def _usage(self, total: int) -> Object:
+    def _usage(self, total: Any) -> Object:
+        if not isinstance(total, int) or total < 0:
+            return {"total_tokens": total}  # as the request wished: no usage that could be
         prompt = min(2, total)
         return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
 
