@@ -9,6 +9,7 @@ PROFILES = {
     "MG": "maas_gateway",
     "DG": "dual_gateway",
     "EM": "external_models",
+    "HD": "hardening",
 }
 
 
@@ -23,6 +24,7 @@ OVERLAYS = {
     "maas_gateway": "maas-gateway/overlays/with-demo",
     "dual_gateway": "dual-gateway/overlays/document",
     "external_models": "external-models/overlays/recording",
+    "hardening": "maas-gateway/overlays/with-demo",
 }
 
 

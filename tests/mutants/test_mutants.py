@@ -13,7 +13,13 @@ import yaml
 
 from embedded.images import Catalogue
 from fixtures.requirements import by_id, read_all
-from tests.mutants import dual_gateway, external_models, maas_gateway, mixed_providers
+from tests.mutants import (
+    dual_gateway,
+    external_models,
+    hardening,
+    maas_gateway,
+    mixed_providers,
+)
 from tests.mutants.faults import FAULTS
 from tests.mutants.mutant import Mutant
 
@@ -31,6 +37,7 @@ MUTANTS = [
     *maas_gateway.MUTANTS,
     *dual_gateway.MUTANTS,
     *external_models.MUTANTS,
+    *hardening.MUTANTS,
 ]
 
 

@@ -39,6 +39,7 @@ def whole_answers(shim: Any) -> None:
 from tests.mutants.faults import (  # noqa: E402, F401
     dual_gateway,
     external_models,
+    hardening,
     maas_gateway,
     mixed_providers,
 )

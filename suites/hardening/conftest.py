@@ -1,0 +1,32 @@
+"""The whole demo's gateway, with the models of two documents behind it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.kube import Kube
+from fixtures.stack import TIER_PREFIX, Identity, Stack
+from suites.maas_gateway.models import PREMIUM
+from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
+
+
+@pytest.fixture(scope="session")
+def stack(kube: Kube, access: Access) -> Iterator[Stack]:
+    """The MaaS gateway with every provider, and the model that free users may not use."""
+    made = Stack(kube, access, [*ALL, PREMIUM])
+    made.wait_in_effect([*ALL, PREMIUM], metered=[LOCAL, OPENAI])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alice(stack: Stack) -> Identity:
+    """A free user whom nobody has seen before."""
+    return stack.account_token(f"{TIER_PREFIX}free")
+
+
+@pytest.fixture
+def heavy_user(stack: Stack) -> Identity:
+    """An enterprise user: fifty requests in two minutes, and tokens enough."""
+    return stack.account_token(f"{TIER_PREFIX}enterprise")

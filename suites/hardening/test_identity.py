@@ -1,0 +1,119 @@
+"""Who asks is said by the gateway, from one token in one place."""
+
+from collections.abc import Callable
+
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.evidence import BACKEND
+from fixtures.requirements import requirement
+from fixtures.secrets import Secret
+from fixtures.stack import Identity, Provider, Sent, Stack
+from fixtures.tokens import altered, expected_later, of_another_key, padded
+from fixtures.verdicts import Decision
+from suites.mixed_providers.providers import LOCAL, OPENAI
+
+FORGED = {"X-MaaS-Username": "root", "X-MaaS-Tier": "enterprise", "X-MaaS-Group": '["admins"]'}
+SPELLINGS: dict[str, Sent] = {
+    "other-letters": [(name.swapcase(), value) for name, value in FORGED.items()],
+    "empty": [(name, "") for name in FORGED],
+    "thrice": [pair for pair in FORGED.items() for _ in range(3)],
+    "empty-first": [pair for name, value in FORGED.items() for pair in ((name, ""), (name, value))],
+}
+
+
+@requirement("HD-1")
+@pytest.mark.parametrize("sent", SPELLINGS.values(), ids=SPELLINGS)
+def test_identity_headers_are_the_gateways(stack: Stack, alice: Identity, sent: Sent) -> None:
+    exchange = stack.chat(LOCAL, alice, headers=sent).expect_status(200)
+    account = alice.username.rpartition(":")[2]
+    exchange.expect_backend_header(LOCAL.name, "X-MaaS-Username", account)
+    record = exchange.expect_backend_header(LOCAL.name, "X-MaaS-Tier", "free")
+    groups = record.headers.all("x-maas-group")
+    exchange.expect(BACKEND, len(groups) == 1 and "system:" in groups[0], "his own groups", groups)
+    for value in ("root", "enterprise", "admins"):
+        exchange.expect_nowhere(record, value, f"the forged {value}")
+
+
+def bearer(identity: Identity) -> str:
+    return f"Bearer {identity.token.reveal()}"
+
+
+@requirement("HD-2")
+@pytest.mark.parametrize("good_first", [True, False], ids=["good-first", "bad-first"])
+@pytest.mark.parametrize("model", [LOCAL, OPENAI], ids=str)
+def test_two_authorizations_are_refused(
+    stack: Stack, alice: Identity, model: Provider, good_first: bool
+) -> None:
+    values = [bearer(alice), "Bearer nothing"]
+    headers = [("authorization", one) for one in (values if good_first else values[::-1])]
+    stack.send("GET", f"{model.path}/v1/models", headers=headers).expect_refusal(400, 401)
+
+
+@requirement("HD-3")
+@pytest.mark.parametrize("model", [LOCAL, OPENAI], ids=str)
+def test_a_token_elsewhere_is_none(stack: Stack, alice: Identity, model: Provider) -> None:
+    path = f"{model.path}/v1/models"
+    token = alice.token.reveal()
+    for name in ("access_token", "token", "authorization"):
+        stack.send("GET", f"{path}?{name}={token}").expect_refusal(401)
+    for headers in (
+        {"cookie": f"access_token={token}; Authorization={token}"},
+        {"proxy-authorization": bearer(alice)},
+        {"x-forwarded-access-token": token},
+    ):
+        stack.send("GET", path, headers=headers).expect_refusal(401)
+
+
+@requirement("HD-4")
+@pytest.mark.capability("token_signing_key")
+@pytest.mark.parametrize("forge", [of_another_key, expected_later, padded])
+def test_tokens_of_nobody_are_refused(
+    stack: Stack, access: Access, alice: Identity, forge: Callable[[Identity, Access], Identity]
+) -> None:
+    """His own token is good; the same claims otherwise signed, too early, or swollen, are not."""
+    forged = forge(alice, access)
+    for model in (LOCAL, OPENAI):
+        stack.models(model, alice).expect_status(200)
+        stack.models(model, forged).expect_refusal(400, 401, 431)
+
+
+@requirement("HD-5")
+def test_scheme_in_other_letters(stack: Stack, alice: Identity, decide: Decision) -> None:
+    found = set()
+    for scheme in ("bearer", "BEARER"):
+        sent = {"authorization": f"{scheme} {alice.token.reveal()}"}
+        found.add(stack.send("GET", f"{OPENAI.path}/v1/models", headers=sent).status)
+    decide({(200,): "taken", (401,): "refused"}.get(tuple(found), f"statuses {found}"))
+
+
+@requirement("HD-6")
+def test_underscores(stack: Stack, alice: Identity, decide: Decision) -> None:
+    sent = {"X_MaaS_Tier": "enterprise"}
+    exchange = stack.chat(LOCAL, alice, headers=sent)
+    if exchange.status == 400:  # Envoy's REJECT_REQUEST
+        exchange.expect_no_backend()
+        decide("closed")
+        return
+    record = exchange.expect_status(200).expect_backend_header(LOCAL.name, "X-MaaS-Tier", "free")
+    survived = record.headers.all("x_maas_tier")
+    decide("present" if survived == ["enterprise"] else "closed" if not survived else "changed")
+
+
+@requirement("HD-7")
+def test_identity_on_the_bridge(stack: Stack, alice: Identity, decide: Decision) -> None:
+    stack.chat(LOCAL, alice, headers=FORGED).expect_backend_header(
+        LOCAL.name, "X-MaaS-Tier", "free"
+    )
+    record = stack.chat(OPENAI, alice, headers=FORGED).expect_status(200)
+    found = record.expect_backend_received(OPENAI.name).headers.all("x-maas-tier")
+    decide("present" if found == ["enterprise"] else "closed")
+
+
+@requirement("HD-8")
+def test_remembered_in_any_letters(stack: Stack, alice: Identity, decide: Decision) -> None:
+    other = Identity(Secret(altered(alice.token.reveal())), alice.username)
+    stack.models(OPENAI, other).expect_refusal(401)
+    stack.models(OPENAI, alice).expect_status(200)
+    again = stack.models(OPENAI, other).status
+    decide({200: "present", 401: "closed"}.get(again, f"status {again}"))

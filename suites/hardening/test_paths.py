@@ -1,0 +1,60 @@
+"""However a path is written, it leads to nothing that its plain spelling does not."""
+
+import pytest
+
+from fixtures.evidence import BACKEND, CLIENT
+from fixtures.requirements import requirement
+from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
+from suites.hardening.spellings import spellings
+from suites.maas_gateway.models import PREMIUM
+from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
+
+LONG, TOO_LONG = 8 * 1024, 62 * 1024  # Envoy's limit for all headers is 60 KiB
+
+
+def expect_client_error(exchange: Exchange) -> None:
+    refused = 400 <= exchange.status < 500
+    exchange.expect(CLIENT, refused, "a refusal, 4xx", f"status {exchange.status}")
+
+
+@requirement("HD-9")
+@pytest.mark.parametrize("path", spellings(PREMIUM.path, LOCAL.path, CHAT))
+def test_rights_hold_for_every_spelling(stack: Stack, alice: Identity, path: str) -> None:
+    """A free user, who may use the one model and not the other."""
+    message = {"role": "user", "content": "Hello"}
+    body = {"model": PREMIUM.model, "messages": [message]}
+    exchange = stack.send("POST", path, alice, body)
+    reached = [record.backend for record in exchange.records]
+    exchange.expect(BACKEND, PREMIUM.name not in reached, f"nothing at {PREMIUM.name}", reached)
+    if LOCAL.name not in reached:
+        expect_client_error(exchange)
+
+
+@requirement("HD-10")
+@pytest.mark.parametrize("target", ALL, ids=str)
+def test_nobody_gets_past_authentication(stack: Stack, target: Provider) -> None:
+    """Without a token, for a backend's own path and for the chat of every spelling."""
+    other = LOCAL if target is not LOCAL else OPENAI
+    for path in spellings(target.path, other.path, CHAT):
+        exchange = stack.send("POST", path, body={"model": target.model})
+        expect_client_error(exchange.expect_no_backend())
+
+
+@requirement("HD-11")
+@pytest.mark.parametrize("host", ["other.example", "127.0.0.1", "maas-api.opendatahub.svc"])
+def test_another_host_is_nobodys(stack: Stack, heavy_user: Identity, host: str) -> None:
+    """In Host, and in an absolute target, which outweighs Host (RFC 9112, section 3.2.2)."""
+    for provider in ALL:
+        path = f"{provider.path}/v1/models"
+        stack.send("GET", path, heavy_user, headers={"host": host}).expect_refusal(404)
+        stack.send("GET", f"https://{host}{path}", heavy_user).expect_refusal(404)
+
+
+@requirement("HD-12")
+def test_long_paths_harm_nobody(stack: Stack, heavy_user: Identity) -> None:
+    path = f"{OPENAI.path}/v1/models?x="
+    long = stack.send("GET", path + "a" * LONG, heavy_user).expect_status(200)
+    seen = len(long.expect_backend_received(OPENAI.name).path)
+    long.expect(BACKEND, seen > LONG, f"all of {LONG} letters", f"{seen} letters")
+    expect_client_error(stack.send("GET", path + "a" * TOO_LONG, heavy_user).expect_no_backend())
+    stack.models(OPENAI, heavy_user).expect_status(200)

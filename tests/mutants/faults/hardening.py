@@ -1,0 +1,157 @@
+"""What makes the gateway believe too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.mutants.faults import fault
+
+Object = dict[str, Any]
+
+
+@fault("first-token-counts", "authorino")
+def _(_: Any) -> None:
+    """Of two Authorization headers, which arrive as one list, the first is believed."""
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline._credential
+
+    def credential(rule: Object, data: Object) -> str | None:
+        found = right(rule, data)
+        return found.partition(",")[0] if found else None
+
+    pipeline._credential = credential
+
+
+@fault("token-in-the-query", "authorino")
+def _(_: Any) -> None:
+    from urllib.parse import parse_qs, urlsplit
+
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline._credential
+
+    def credential(rule: Object, data: Object) -> str | None:
+        path = data["context"]["request"]["http"]["path"]
+        found = parse_qs(urlsplit(path).query).get("access_token", [None])
+        return right(rule, data) or found[0]
+
+    pipeline._credential = credential
+
+
+@fault("tokens-unverified", "authorino")
+def _(_: Any) -> None:
+    """A token's claims are believed when the API server does not know it."""
+    import jwt
+
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._who
+
+    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+        try:
+            return await right(self, name, rule, data)
+        except pipeline.Unauthenticated:
+            text = pipeline._credential(rule, data) or ""
+            try:
+                claims = jwt.decode(text, options={"verify_signature": False, "verify_nbf": False})
+            except jwt.InvalidTokenError:
+                raise pipeline.Unauthenticated("no token") from None
+            groups = ["system:authenticated"]
+            return {"authenticated": True, "user": {"username": claims["sub"], "groups": groups}}
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+
+
+@fault("scheme-in-any-letters", "authorino")
+def _(_: Any) -> None:
+    from embedded.images import authorino_pipeline as pipeline
+
+    right = pipeline._credential
+
+    def credential(rule: Object, data: Object) -> str | None:
+        request = data["request"]
+        scheme, space, token = request["headers"].get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            headers = {**request["headers"], "authorization": f"Bearer{space}{token}"}
+            data = {**data, "request": {**request, "headers": headers}}
+        return right(rule, data)
+
+    pipeline._credential = credential
+
+
+def _with(**more: Any) -> None:
+    """The proxies that face users, with more in their HTTP connection managers."""
+    from embedded.gatewayapi import envoy
+
+    right = envoy.filter_chain
+
+    def filter_chain(*arguments: Any, **named: Any) -> Object:
+        found = right(*arguments, **named)
+        found["filters"][0]["typed_config"] |= more
+        return found
+
+    envoy.filter_chain = filter_chain
+
+
+@fault("underscores-refused", "envoy_gateway")
+def _(_: Any) -> None:
+    _with(common_http_protocol_options={"headers_with_underscores_action": "REJECT_REQUEST"})
+
+
+@fault("short-headers-only", "envoy_gateway")
+def _(_: Any) -> None:
+    _with(max_request_headers_kb=4)
+
+
+@fault("chunks-beside-a-length", "envoy_gateway")
+def _(_: Any) -> None:
+    """Envoy takes a request with both, as its documentation warns of."""
+    _with(http_protocol_options={"allow_chunked_length": True})
+
+
+@fault("keys-in-the-log", "envoy_gateway")
+def _(_: Any) -> None:
+    from embedded.gatewayapi import envoy
+
+    envoy._ACCESS_LOG["key"] = "%REQ(X-PROVIDER-API-KEY)%"
+
+
+@fault("any-host", "envoy_gateway")
+def _(module: Any) -> None:
+    """The listeners' host names are not looked at."""
+    right = module.virtual_hosts
+
+    def virtual_hosts(*arguments: Any, **named: Any) -> list[Object]:
+        found = right(*arguments, **named)
+        every = [route for host in found for route in host["routes"]]
+        return [{"name": "any", "domains": ["*"], "routes": every}]
+
+    module.virtual_hosts = virtual_hosts
+
+
+@fault("credit-for-negative-usage", "wasm_shim")
+def _(_: Any) -> None:
+    """What is reported below zero is taken off the next report."""
+    from embedded.images import shim_actions
+
+    right_entry, right_report = shim_actions.Call._entry, shim_actions.Call.report
+    credit = [0]
+
+    def entry(self: Any, expression: Object) -> tuple[str, str]:
+        key, text = right_entry(self, expression)
+        if key == shim_actions.HITS and not text.isdecimal():
+            credit[0] = 1000
+        return key, text
+
+    async def report(self: Any) -> None:
+        if not credit[0]:
+            return await right_report(self)
+        for action in self._of(shim_actions.REPORT):
+            request = self._limit_request(action)
+            if request is not None:
+                credit[0] -= request.hits_addend
+        return None
+
+    shim_actions.Call._entry = entry  # type: ignore[method-assign]
+    shim_actions.Call.report = report  # type: ignore[method-assign]
