@@ -1,7 +1,9 @@
 """Tokens: who a bearer is, TokenRequest, TokenReview.
 
 Upstream: `k8s.io/kubernetes/pkg/serviceaccount` (claims, validation),
-`pkg/registry/core/serviceaccount/storage/token.go` (TokenRequest). RS256 as there.
+`pkg/registry/core/serviceaccount/storage/token.go` (TokenRequest). RS256 as there. Who was let in
+is remembered for ten seconds, who was not is asked about anew:
+`k8s.io/apiserver/pkg/authentication/token/cache`, as kube-apiserver's flags have it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ Object = dict[str, Any]
 ISSUER = "https://kubernetes.default.svc"
 MIN_SECONDS, MAX_SECONDS = 600, 1 << 32
 KEY_ID = "embedded"
+REMEMBERED_SECONDS = 10.0
+Answer = tuple["User | None", list[str], str]
 
 
 class Tokens:
@@ -32,6 +36,7 @@ class Tokens:
         self._api, self._static = api, static
         self._private = key  # the object: to read PEM takes 30 ms each time
         self._public = key.public_key()
+        self._remembered: dict[tuple[str, ...], tuple[float, Answer]] = {}
 
     @property
     def signing_key(self) -> bytes:
@@ -47,10 +52,21 @@ class Tokens:
         key = jwt.algorithms.RSAAlgorithm.to_jwk(self._public, as_dict=True)
         return {"keys": [{**key, "kid": KEY_ID, "alg": "RS256", "use": "sig"}]}
 
-    def authenticate(self, bearer: str, audiences: list[str]) -> tuple[User | None, list[str], str]:
+    def authenticate(self, bearer: str, audiences: list[str]) -> Answer:
         """(user or None, audiences that both sides accept, why not)."""
         if bearer in self._static:
             return self._static[bearer], audiences, ""
+        asked, now = (bearer, *audiences), time.monotonic()
+        ends, known = self._remembered.get(asked, (0.0, (None, [], "")))
+        if ends > now:
+            return known
+        found = self._verified(bearer, audiences)
+        if found[0]:
+            fresh = {key: entry for key, entry in self._remembered.items() if entry[0] > now}
+            self._remembered = fresh | {asked: (now + REMEMBERED_SECONDS, found)}
+        return found
+
+    def _verified(self, bearer: str, audiences: list[str]) -> Answer:
         try:
             claims = jwt.decode(
                 bearer,
@@ -72,9 +88,7 @@ class Tokens:
             return None, [], why
         return self._service_account(claims, accepted)
 
-    def _service_account(
-        self, claims: Object, accepted: list[str]
-    ) -> tuple[User | None, list[str], str]:
+    def _service_account(self, claims: Object, accepted: list[str]) -> Answer:
         from embedded.apiserver.api import User
 
         bound = claims.get("kubernetes.io", {})

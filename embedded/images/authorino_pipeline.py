@@ -18,6 +18,9 @@ from embedded.selectors import select
 Object = dict[str, Any]
 REASON = "X-Ext-Auth-Reason"  # as upstream writes it; names come in the policy's case
 _TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+# A cache is of 1 MiB (`--evaluator-cache-size`), and freecache takes no entry larger than a quarter
+# of one of its 256 segments, less its header. A ServiceAccount's token and who it is are larger.
+CACHED_BYTES = 1024 * 1024 // 256 // 4 - 24
 _ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _KNOWN = {
     "authentication": ("kubernetesTokenReview", "anonymous", "plain"),
@@ -239,7 +242,8 @@ class Pipeline:
         if known and known[0] > time.monotonic():
             return known[1]
         value = await evaluate(name, rule, data)
-        if value is not None:
+        size = len(cel.as_text(key).encode()) + len(json.dumps(value, separators=(",", ":")))
+        if value is not None and size <= CACHED_BYTES:
             cache[cel.as_text(key)] = (time.monotonic() + spec.get("ttl", 60), value)
         return value
 

@@ -111,9 +111,9 @@ def test_identity_on_the_bridge(stack: Stack, alice: Identity, decide: Decision)
 
 
 @requirement("HD-8")
-def test_remembered_in_any_letters(stack: Stack, alice: Identity, decide: Decision) -> None:
+def test_other_letters_are_another_token(stack: Stack, alice: Identity) -> None:
     other = Identity(Secret(altered(alice.token.reveal())), alice.username)
-    stack.models(OPENAI, other).expect_refusal(401)
-    stack.models(OPENAI, alice).expect_status(200)
-    again = stack.models(OPENAI, other).status
-    decide({200: "present", 401: "closed"}.get(again, f"status {again}"))
+    for model in (LOCAL, OPENAI):
+        stack.models(model, other).expect_refusal(401)
+        stack.models(model, alice).expect_status(200)
+        stack.models(model, other).expect_refusal(401)

@@ -15,7 +15,7 @@ MUTANTS = [
     Mutant("scheme-in-any-letters", hd(), outcomes={"HD-5": "taken"}),
     Mutant("underscores-refused", hd(), outcomes={"HD-6": "closed"}),
     Mutant("bridge-tidies-headers", hd(), outcomes={"HD-7": "closed", "HD-14": "closed"}),
-    Mutant("identity-not-cached", hd(), outcomes={"HD-8": "closed"}),
+    Mutant("large-identities-cached", hd(8)),
     Mutant("tiers-open-to-all", hd(9)),
     Mutant("bridge-for-anybody", hd(10), hd(2, 3, 4, 8)),
     Mutant("any-host", hd(11)),

@@ -77,6 +77,8 @@ MUTANTS = [
     Mutant("expiration-ignored", mg(39), mg(38, 40)),
     Mutant("short-expirations-taken", mg(40)),
     Mutant("revocation-does-nothing", mg(41)),
-    Mutant("identity-not-cached", mg(), outcomes={"MG-42": "at_once"}),
+    Mutant(
+        "large-identities-cached", mg(), outcomes={"MG-42": "until_cache_expires"}, windows=True
+    ),
     Mutant("cache-never-ends", mg(44), windows=True),
 ]
