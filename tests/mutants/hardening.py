@@ -23,5 +23,8 @@ MUTANTS = [
     Mutant("keys-in-the-log", hd(13)),
     Mutant("credit-for-negative-usage", hd(15)),
     Mutant("budgets-by-full-name", hd(), hd(1), {"HD-16": "closed"}),
+    Mutant("auth-fails-open", hd(18), disposables=True),
+    Mutant("limits-fail-closed", hd(), outcomes={"HD-19": "closed"}, disposables=True),
+    Mutant("what-is-gone-stays-gone", hd(20), disposables=True),
     Mutant("chunks-beside-a-length", hd(17)),
 ]

@@ -155,3 +155,43 @@ def _(_: Any) -> None:
 
     shim_actions.Call._entry = entry  # type: ignore[method-assign]
     shim_actions.Call.report = report  # type: ignore[method-assign]
+
+
+def _fail_as(service: str, mode: str) -> None:
+    """What the shim does when a service of this type cannot be reached."""
+    from embedded.images import shim_actions
+
+    right = shim_actions.Call._fail
+
+    def fail(self: Any, config: Object, error: Any) -> None:
+        right(self, {**config, "failureMode": mode} if config["type"] == service else config, error)
+
+    shim_actions.Call._fail = fail  # type: ignore[method-assign]
+
+
+@fault("auth-fails-open", "wasm_shim")
+def _(_: Any) -> None:
+    _fail_as("auth", "allow")
+
+
+@fault("limits-fail-closed", "wasm_shim")
+def _(_: Any) -> None:
+    for service in ("ratelimit", "ratelimit-check"):
+        _fail_as(service, "deny")
+
+
+@fault("what-is-gone-stays-gone", "wg_ai_gateway")
+def _(_: Any) -> None:
+    """A backend that once failed is left out for an hour."""
+    from embedded.gatewayapi import envoy
+
+    right = envoy.dns_cluster
+    out = {"consecutive_gateway_failure": 1, "enforcing_consecutive_gateway_failure": 100,
+           "base_ejection_time": "3600s", "max_ejection_percent": 100, "interval": "0.1s",
+           "always_eject_one_host": True}  # fmt: skip
+
+    def dns_cluster(*arguments: Any, **more: Any) -> Object:
+        panic = {"healthy_panic_threshold": {"value": 0}}
+        return right(*arguments, **more) | {"outlier_detection": out, "common_lb_config": panic}
+
+    envoy.dns_cluster = dns_cluster
