@@ -43,6 +43,7 @@ class Image:
 class Table:
     """All of it."""
 
+    node: str
     modules: dict[str, Module]
     images: list[Image]
 
@@ -65,6 +66,6 @@ def table() -> Table:
     raw: dict[str, Any] = yaml.safe_load((FOLDER / "components.yaml").read_text())
     try:
         modules = {name: Module(name, **fields) for name, fields in raw["modules"].items()}
-        return Table(modules, [Image(**fields) for fields in raw["images"]])
+        return Table(raw["node"], modules, [Image(**fields) for fields in raw["images"]])
     except (TypeError, KeyError) as error:
         raise KindError(f"kind/components.yaml: {error}") from error

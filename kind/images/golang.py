@@ -21,6 +21,11 @@ TRIES = 5
 _HOW = "Go 1.24 or newer builds the components (`apt install golang-go`, or go.dev/dl)"
 
 
+def check() -> None:
+    """Raises KindError, one line, where there is no Go: charts and CRDs come in its modules too."""
+    need("go", _HOW)
+
+
 def folder(module: Module) -> Path:
     """The folder of a module's source, downloaded if need be."""
     go = need("go", _HOW)

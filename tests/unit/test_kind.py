@@ -27,7 +27,7 @@ def test_every_program_has_a_source() -> None:
 def test_every_image_that_the_manifests_name_is_in_the_table() -> None:
     """The local registry stands in for every other: what it has not, nobody has."""
     found = set()
-    for folder in (FOLDER / "conformance", FOLDER / "platform" / "kind"):
+    for folder in (FOLDER / "conformance", FOLDER / "platform" / "kind-packages"):
         text = json.dumps(render(folder))
         found |= set(re.findall(r'"image": "([^"]+)"', text))
         found |= set(re.findall(r'"--[a-z]+-image=([^"]+)"', text))
@@ -41,7 +41,9 @@ def test_every_image_that_the_manifests_name_is_in_the_table() -> None:
 def test_a_wrong_line_of_the_table_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "components.yaml").write_text("modules: {}\nimages: [{image: a, bases: b}]\n")
+    (tmp_path / "components.yaml").write_text(
+        "node: n\nmodules: {}\nimages: [{image: a, bases: b}]\n"
+    )
     monkeypatch.setattr(components, "FOLDER", tmp_path)
     with pytest.raises(KindError, match="bases"):
         components.table.__wrapped__()
