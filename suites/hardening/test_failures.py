@@ -7,6 +7,7 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.verdicts import Decision
@@ -38,19 +39,12 @@ def scaled(kube: Kube, deployment: tuple[str, str], replicas: int) -> None:
     kube.scale(namespace, name, replicas)
 
     def seen() -> tuple[int, int]:
-        found = kube.get("apps/v1", "Deployment", namespace, name) or {}
-        pods = [p for p in kube.all("v1", "Pod", namespace) if _is_of(p, name)]
-        return len(pods), found.get("status", {}).get("readyReplicas", 0)
+        found = existing(kube, "apps/v1", "Deployment", namespace, name)
+        pods = kube.all("v1", "Pod", namespace, found["spec"]["selector"]["matchLabels"])
+        return len(pods), found["status"].get("readyReplicas", 0)
 
     until(f"{replicas} Pods of {name}", seen, lambda found: found == (replicas, replicas),
           DEPLOYED_SECONDS)  # fmt: skip
-
-
-def _is_of(pod: dict[str, object], deployment: str) -> bool:
-    metadata = pod["metadata"]
-    assert isinstance(metadata, dict)
-    owners = [owner["name"] for owner in metadata.get("ownerReferences", [])]
-    return any(name.rpartition("-")[0] == deployment for name in owners)
 
 
 def user_of(stack: Stack, tier: str) -> Identity:

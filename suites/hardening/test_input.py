@@ -1,11 +1,12 @@
 """Requests that break the rules of HTTP (RFC 9112)."""
 
+import json
 import uuid
 
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import ID_HEADER
+from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, Hop, HopMismatch
 from fixtures.gateways import endpoint
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
@@ -31,24 +32,54 @@ BROKEN = {
 }
 
 
+class Wire:
+    """Sends a chat completion whose headers and body are bytes as they are."""
+
+    def __init__(self, kube: Kube, access: Access, stack: Stack, user: Identity) -> None:
+        self._target = endpoint(kube, access, *MAAS_GATEWAY, "https")
+        self._access, self._stack, self._user = access, stack, user
+
+    def send(self, rest: str) -> tuple[int, list[str]]:
+        """(status or ENDED, the backends that received it); `|` in `rest` ends a line."""
+        request_id = f"conformance-{uuid.uuid4()}"
+        lines = [
+            f"POST {OPENAI.path}{CHAT} HTTP/1.1",
+            f"Host: {self._target.host}",
+            f"Authorization: Bearer {self._user.token.reveal()}",
+            f"{ID_HEADER}: {request_id}",
+            rest.replace("|", "\r\n"),
+        ]
+        with connect(self._target, self._access) as connection:
+            status = status_of(connection, "\r\n".join(lines).encode())
+        return status, [record.backend for record in self._stack.records(request_id)]
+
+
+@pytest.fixture
+def wire(kube: Kube, access: Access, stack: Stack, heavy_user: Identity) -> Wire:
+    """The MaaS gateway, by a user whose request is served when it is whole: what is refused below
+    is not refused for anything else."""
+    made = Wire(kube, access, stack, heavy_user)
+    body = json.dumps({"model": OPENAI.model, "messages": [{"role": "user", "content": "Hello"}]})
+    found = made.send(f"Content-Length: {len(body)}||{body}")
+    expect(found == (200, [OPENAI.name]), CLIENT, "a whole request served", f"{found}")
+    return made
+
+
+def expect(holds: bool, where: str, expected: str, observed: str) -> None:
+    """As an Exchange's, for requests that are none."""
+    if not holds:
+        raise HopMismatch(Hop(where, expected, observed), [])
+
+
 @requirement("HD-17")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_broken_requests_are_refused(
-    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, broken: str
+    wire: Wire, stack: Stack, heavy_user: Identity, broken: str
 ) -> None:
-    target = endpoint(kube, access, *MAAS_GATEWAY, "https")
-    request_id = f"conformance-{uuid.uuid4()}"
-    lines = [
-        f"POST {OPENAI.path}{CHAT} HTTP/1.1",
-        f"Host: {target.host}",
-        f"Authorization: Bearer {heavy_user.token.reveal()}",
-        f"{ID_HEADER}: {request_id}",
-        BROKEN[broken].replace("|", "\r\n"),
-    ]
-    with connect(target, access) as connection:
-        status = status_of(connection, "\r\n".join(lines).encode())
-    allowed = {ENDED, 501} if broken == UNKNOWN_CODING else {ENDED, *range(400, 500)}
-    assert status in allowed, f"status {status}"
-    received = stack.records(request_id)
-    assert received == [], f"received by {[record.backend for record in received]}"
+    status, received = wire.send(BROKEN[broken])
+    unknown = broken == UNKNOWN_CODING
+    allowed = {ENDED, 501} if unknown else {ENDED, *range(400, 500)}
+    wanted = "501" if unknown else "4xx"
+    expect(status in allowed, CLIENT, f"{wanted}, or the end", f"status {status}")
+    expect(received == [], BACKEND, "no request", f"requests at {received}")
     stack.models(OPENAI, heavy_user).expect_status(200)
