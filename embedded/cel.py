@@ -14,6 +14,8 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
+from embedded.bodies import parsed
+
 VARIABLES = (
     "auth", "connection", "context", "descriptors", "destination", "metadata", "request",
     "response", "source",
@@ -27,7 +29,7 @@ class CelError(Exception):
 
 def _pointer(kind: str, pointer: str) -> Any:
     """RFC 6901 into the body of the request or response."""
-    value = json.loads(_bodies.get({}).get(kind) or b"null")
+    value = parsed(_bodies.get({}).get(kind) or b"null")
     for part in pointer.split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
         if isinstance(value, list) and part.isdigit() and int(part) < len(value):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ from embedded.apiserver.proxy import Nodes, pod_log, proxy
 from embedded.apiserver.request import RequestInfo, parse_path
 from embedded.apiserver.resources import Resource
 from embedded.apiserver.responses import respond, versioned
+from embedded.bodies import parsed
 
 Object = dict[str, Any]
 Handler = Callable[[Request, RequestInfo, Resource, User], Awaitable[Response]]
@@ -311,11 +311,11 @@ async def _body(request: Request, optional: bool = False) -> Any:
         if content_type in _YAML:
             # Most clients send JSON under the name of YAML, and it is read ten times faster.
             with contextlib.suppress(ValueError):
-                return json.loads(raw)
+                return parsed(raw)
             return yaml.load(raw, Loader=yaml.CSafeLoader)
         if not content_type.endswith("json") and content_type != "*/*":
             accepted = ["application/json", "application/yaml"]
             raise status.unsupported_media_type(content_type, accepted)
-        return json.loads(raw)
+        return parsed(raw)
     except (ValueError, yaml.YAMLError) as error:
         raise status.bad_request(f"couldn't parse the request body: {error}") from error

@@ -157,6 +157,8 @@ def filter_chain(
             }
         ],
     }
+    if edge:  # as Istio has it
+        manager["upgrade_configs"] = [{"upgrade_type": "websocket"}]
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     if tls is None:
         return {"filters": filters}

@@ -12,6 +12,7 @@ in force for its host before stays so; without that, every request is denied.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from google.rpc import status_pb2
 
 from embedded import rpc
 from embedded.gatewayapi.status import condition
+from embedded.images.authorino_limiter import deadline
 from embedded.images.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
 from embedded.kube import Cache, Kube
 
@@ -63,8 +65,10 @@ class Authorino:
             await self._kube.set_status(AUTH_CONFIGS, config, status)
         self._pipelines = found
 
-    async def check(self, request: Any, _: Any) -> Any:
+    async def check(self, request: Any, context: Any) -> Any:
         """`envoy.service.auth.v3.Authorization/Check`."""
+        left = context.time_remaining()
+        deadline.set(None if left is None else time.monotonic() + left)
         attributes = request.attributes
         host = attributes.context_extensions.get("host") or attributes.request.http.host
         _, pipeline = self._pipelines.get(host, ({}, None))

@@ -6,12 +6,14 @@ import contextlib
 import json
 import re
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import httpx
 
 from embedded import cel
+from embedded.images.authorino_limiter import Hurried, Limiter
 from embedded.kube import Kube, KubeError
 from embedded.selectors import select
 
@@ -74,6 +76,7 @@ class Pipeline:
                 raise UnsupportedError(str(error)) from error
         self._spec, self._kube, self._client = spec, kube, client
         self._caches: dict[str, dict[str, tuple[float, Any]]] = {}
+        self._limiters: dict[str, Limiter] = defaultdict(Limiter)  # of the rules that ask
 
     async def evaluate(self, data: Object) -> tuple[dict[str, str], Object]:
         """(headers to set on the request, dynamic metadata); raises Denied."""
@@ -115,7 +118,6 @@ class Pipeline:
         raise Denied(401, self._customised("unauthenticated", headers, data))
 
     async def _who(self, name: str, rule: Object, data: Object) -> Any:
-        del name
         if "anonymous" in rule:
             return {"anonymous": True}
         if "plain" in rule:
@@ -129,8 +131,9 @@ class Pipeline:
         audiences = rule["kubernetesTokenReview"].get("audiences") or [data["request"]["host"]]
         spec = {"token": token, "audiences": audiences}
         try:
+            await self._limiters[f"identity/{name}"].wait()
             review = await self._kube.request("POST", _TOKEN_REVIEWS, {"spec": spec})
-        except KubeError as error:
+        except (Hurried, KubeError) as error:
             raise Unauthenticated(str(error)) from error
         if not review["status"].get("authenticated"):
             raise Unauthenticated("not authenticated")
@@ -178,8 +181,9 @@ class Pipeline:
                 "verb": request["method"].lower(),
             }
         try:
+            await self._limiters[f"authorization/{name}"].wait()
             answer = await self._kube.request("POST", _ACCESS_REVIEWS, {"spec": spec})
-        except KubeError as error:
+        except (Hurried, KubeError) as error:
             self._refuse(str(error), data)
         if not answer["status"]["allowed"]:
             reason = answer["status"].get("reason") or "unknown reason"

@@ -5,7 +5,9 @@ Stands for quay.io/kuadrant/limitador. Upstream: Kuadrant/limitador
 `storage/in_memory.rs` (counters), `main.rs` (a file that cannot be read or understood changes
 nothing). Reads the limits file that Kuadrant writes and reloads it when it changes; counters of
 limits that stay are kept.
-Left out: the HTTP API but for `/status`, metrics, persistent storages, rate-limit response headers.
+Of the HTTP API (`http_api/server.rs`) it has what reads: `/status`, `/limits/{namespace}` and
+`/counters/{namespace}`, which ask nobody who he is.
+Left out: checks and reports over HTTP, metrics, persistent storages, rate-limit response headers.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import yaml
 from envoy.service.ratelimit.v3 import rls_pb2
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 from embedded import cel, rpc
@@ -111,6 +113,19 @@ class Limits:
                 self._counters[key] = counter
             counter.value += hits
 
+    def limits(self, namespace: str) -> list[Limit]:
+        """Those of a namespace."""
+        return self._limits.get(namespace, [])
+
+    def counters(self, namespace: str) -> list[tuple[Limit, tuple[str, ...], int, float]]:
+        """Those that run: (limit, the variables' values, what is left, seconds to the end)."""
+        now, known = self._clock(), {limit.identity: limit for limit in self.limits(namespace)}
+        return [
+            (known[key[:-1]], key[-1], known[key[:-1]].maximum - found.value, found.ends - now)
+            for key, found in self._counters.items()
+            if key[:-1] in known and found.ends > now
+        ]
+
     def _hit(self, namespace: str, descriptors: Entries) -> list[tuple[Limit, tuple[Any, ...]]]:
         found = [(li, li.counter(descriptors)) for li in self._limits.get(namespace, [])]
         return [(limit, key) for limit, key in found if key is not None]
@@ -149,17 +164,54 @@ def _descriptors(request: Any) -> Entries:
     return [{entry.key: entry.value for entry in d.entries} for d in request.descriptors]
 
 
-async def _status(port: int) -> None:
-    """`GET /status`, which the operator's probes ask."""
+class Shown:
+    """The HTTP API: what the operator's probes ask, and what is counted."""
 
-    async def answer(_: Request) -> PlainTextResponse:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    async def serve(self, port: int) -> None:
+        routes = [
+            Route("/status", self._status),
+            Route("/limits/{namespace:path}", self._shown_limits),
+            Route("/counters/{namespace:path}", self._shown_counters),
+        ]
+        config = uvicorn.Config(
+            Starlette(routes=routes), host=os.environ["POD_IP"], port=port, lifespan="off",
+            log_level="warning",
+        )  # fmt: skip
+        await uvicorn.Server(config).serve()
+
+    async def _status(self, _: Request) -> PlainTextResponse:
         return PlainTextResponse("OK")
 
-    app = Starlette(routes=[Route("/status", answer)])
-    config = uvicorn.Config(
-        app, host=os.environ["POD_IP"], port=port, lifespan="off", log_level="warning"
-    )
-    await uvicorn.Server(config).serve()
+    async def _shown_limits(self, request: Request) -> JSONResponse:
+        found = self._limits.limits(request.path_params["namespace"])
+        return JSONResponse([_shown(limit) for limit in found])
+
+    async def _shown_counters(self, request: Request) -> JSONResponse:
+        found = self._limits.counters(request.path_params["namespace"])
+        return JSONResponse(
+            [
+                {
+                    "limit": _shown(limit),
+                    "set_variables": dict(zip(limit.variables, values, strict=True)),
+                    "remaining": left,
+                    "expires_in_seconds": int(seconds),
+                }
+                for limit, values, left, seconds in found
+            ]
+        )
+
+
+def _shown(limit: Limit) -> dict[str, Any]:
+    return {
+        "namespace": limit.namespace,
+        "max_value": limit.maximum,
+        "seconds": limit.seconds,
+        "conditions": list(limit.conditions),
+        "variables": list(limit.variables),
+    }
 
 
 async def _serve(limits_file: Path, http_port: int, rls_port: int) -> None:
@@ -181,7 +233,7 @@ async def _serve(limits_file: Path, http_port: int, rls_port: int) -> None:
         },
     )
     await server.start()
-    status = asyncio.create_task(_status(http_port))
+    status = asyncio.create_task(Shown(limits).serve(http_port))
     reader = Reader(limits_file, limits)
     while not status.done():
         reader.read()

@@ -27,6 +27,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from embedded.bodies import parsed
+
 _ANSWER = "Today it is partially cloudy and raining. Testing, testing 1,2,3"
 _TOKEN = re.compile(r"(?:\w+|[^\w\s])\s*")
 # Where a prefill on another server was; here there is none.
@@ -80,7 +82,9 @@ class Simulator:
 
     async def _complete(self, request: Request, kind: str, prefix: str) -> Response:
         try:
-            body = await request.json()
+            body = parsed(await request.body())
+            if not isinstance(body, dict):
+                raise ValueError("not an object")
         except ValueError:
             return _error(400, "BadRequestError", "failed to read and parse request body")
         if body.get("model") != self._model:

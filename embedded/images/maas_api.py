@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import json
 import os
 import re
 import time
@@ -31,6 +30,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from embedded import duration
+from embedded.bodies import parsed
 from embedded.dial import client
 from embedded.kube import Kube, KubeError
 
@@ -97,7 +97,7 @@ class MaasApi:
         caller = _caller(request)
         raw = await request.body()
         try:
-            body = json.loads(raw) if raw else {}
+            body = parsed(raw) if raw else {}
             seconds = _expiration(body.get("expiration"))
         except (ValueError, AttributeError) as error:
             return JSONResponse({"error": str(error)}, 400)
@@ -154,7 +154,7 @@ class MaasApi:
     async def _create_key(self, request: Request) -> Response:
         caller = _caller(request)
         try:
-            body = json.loads(await request.body())
+            body = parsed(await request.body())
             name, about = body.get("name") or "", body.get("description") or ""
             seconds = _expiration(body.get("expiration"), KEY_SECONDS)
         except (ValueError, AttributeError) as error:
@@ -222,8 +222,8 @@ class MaasApi:
 
     async def _lookup_tier(self, request: Request) -> Response:
         try:
-            groups = (await request.json())["groups"]
-            if not isinstance(groups, list) or not groups:
+            groups = parsed(await request.body())["groups"]
+            if not isinstance(groups, list) or not groups or not all(map(_is_text, groups)):
                 raise ValueError("groups must be a list with at least one name")
         except (ValueError, KeyError, TypeError) as error:
             return JSONResponse({"error": "bad_request", "message": str(error)}, 400)
@@ -309,7 +309,7 @@ def _caller(request: Request) -> Caller:
     if not groups:
         raise MissingIdentity("002")
     try:
-        named = json.loads(groups)
+        named = parsed(groups)
     except ValueError as error:
         raise MissingIdentity("003") from error
     return Caller(username, [str(group) for group in named])
@@ -340,6 +340,10 @@ def _expiration(value: Any, default: float = DEFAULT_SECONDS) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("expiration must be a duration string or a number of seconds")
     return float(value) if isinstance(value, int | float) else duration.parse(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def account_name(username: str) -> str:

@@ -12,7 +12,6 @@ connection. It does not stream.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import time
@@ -21,6 +20,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
+
+from embedded.bodies import parsed
 
 _CONTENTS = (
     "The API key was validated successfully. This is a simulated response.",
@@ -66,7 +67,7 @@ class Provider:
 
     def _completion(self, raw: bytes) -> JSONResponse:
         try:
-            asked = json.loads(raw).get("model")
+            asked = parsed(raw).get("model")
         except (ValueError, AttributeError):
             asked = None
         prompt, completion = random.randint(1, 5), random.randint(5, 24)

@@ -33,6 +33,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from embedded import ext_proc, rpc
+from embedded.bodies import parsed
 from embedded.images.semantic_router_config import Config, ConfigError, Match, Model, load
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
@@ -214,7 +215,7 @@ def _dump(body: Object) -> bytes:
 
 def _chat(raw: bytes) -> Object:
     try:
-        body = json.loads(raw)
+        body = parsed(raw)
     except ValueError as error:
         raise Malformed(f"error parsing request body: {error}") from error
     if not isinstance(body, dict):
@@ -270,7 +271,7 @@ def _api(router: Router) -> Starlette:
 
     async def classify(request: Request) -> Response:
         with contextlib.suppress(ValueError):
-            body = await request.json()
+            body = parsed(await request.body())
             if isinstance(body, dict) and body.get("text"):
                 match = router.config.classify(str(body["text"]))
                 decision = match.decision.name if match.decision else ""

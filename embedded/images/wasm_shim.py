@@ -51,6 +51,7 @@ class Shim:
         self._services = Services()
         self._sets: dict[str, ActionSets] = {}
         self._configs: dict[str, Object] = {}
+        self.loaded = asyncio.Event()  # all that there is; no request passes before
 
     async def run(self) -> None:
         await self._cache.run(self._reconcile)
@@ -66,6 +67,7 @@ class Shim:
             self._services.clusters = clusters_of(self._cache.list(ENVOY_FILTERS))
         for key in found.keys() | self._configs.keys():
             self._load(key, found.get(key, {}))
+        self.loaded.set()
 
     async def _loaded(self, plugin: Object) -> None:
         if self._own:
@@ -123,7 +125,7 @@ class Exchange:
             if not later:
                 await call.check_limits()
         except Denied as denied:
-            if message.end_of_stream:
+            if message.end_of_stream or "upgrade" in headers:  # its body would never end
                 raise
             self._denied, later = denied, True
         mode = Mode(
@@ -223,7 +225,11 @@ async def _serve(namespace: str, gateway: str, generation: str) -> None:
     server = rpc.server(PORT)
     ext_proc.add_to(server, shim.process)
     running = asyncio.create_task(shim.run())
-    await server.start()
+    # Envoy does not listen either before it has the module and its configuration.
+    loaded = asyncio.create_task(shim.loaded.wait())
+    await asyncio.wait([running, loaded], return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        await server.start()
     await running
 
 

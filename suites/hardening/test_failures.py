@@ -1,18 +1,23 @@
 """A part that is gone, and back again. Each test has a cluster of its own, which it ruins."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.evidence import CLIENT
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import Decision
-from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, until
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, SETTLED_SECONDS, until
 from manifests import FOLDER
+from suites.hardening.wire import expect
 from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
@@ -20,7 +25,13 @@ pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_cluster
 FREE_REQUESTS = 5
 AUTHORINO = ("kuadrant-system", "authorino")
 LIMITADOR = ("kuadrant-system", "limitador-limitador")
+MAAS_API = ("opendatahub", "maas-api")
 SIMULATOR = ("external-models", "openai-simulator")
+OPERATOR = ("kuadrant-system", "kuadrant-operator")
+MAAS_PROXY = ("openshift-ingress", "maas-default-gateway-openshift-default")
+EGRESS_PROXY = ("default", "envoy-poc-gateway")
+KNOCK_SECONDS = 0.01
+GATEWAY_POLICY = ("kuadrant.io/v1", "AuthPolicy", "openshift-ingress", "gateway-auth-policy")
 
 
 @pytest.fixture
@@ -103,3 +114,93 @@ def test_without_a_provider(demo: Stack) -> None:
         demo.models(other, user).expect_status(200)
     scaled(demo.kube, SIMULATOR, 1)
     until_answered(demo, OPENAI, user, 200)
+
+
+@requirement("HD-36")
+def test_without_maas_api(demo: Stack, decide: Decision) -> None:
+    """Whose tier nobody can say is asked for no budget: six requests of a free user."""
+    known = user_of(demo, "free")
+    for _ in range(FREE_REQUESTS):
+        demo.models(LOCAL, known).expect_status(200)
+    demo.models(LOCAL, known).expect_refusal(429)
+    scaled(demo.kube, MAAS_API, 0)
+    demo.models(LOCAL).expect_refusal(401)
+    new = user_of(demo, "free")
+    found = [demo.models(LOCAL, new).status for _ in range(FREE_REQUESTS + 1)]
+    scaled(demo.kube, MAAS_API, 1)
+    late = user_of(demo, "free")
+    until("requests to be counted again", lambda: demo.models(LOCAL, late).status,
+          lambda status: status == 429, ENFORCED_SECONDS)  # fmt: skip
+    refused = found[-1] in (401, 403, 429, 500)
+    decide(PRESENT if set(found) == {200} else CLOSED if refused else f"statuses {found}")
+
+
+class Knocker:
+    """Asks both kinds of providers without a token, again and again, until it is left."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack, self._over = stack, threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.let_in: list[str] = []
+        self.refused = 0
+
+    def __enter__(self) -> "Knocker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            for model in (LOCAL, OPENAI):
+                try:
+                    found = self._stack.models(model)
+                except httpx.TransportError:
+                    continue
+                if found.status < 300:
+                    self.let_in.append(f"{model} at {time.strftime('%H:%M:%S')}")
+                self.refused += found.status == 401
+            time.sleep(KNOCK_SECONDS)
+
+    def expect_outside(self, what: str) -> None:
+        """It was refused now and again, and never let in."""
+        inside = self.let_in
+        expect(not inside, CLIENT, f"nobody let in while {what}", f"let in: {inside[:5]}")
+        expect(self.refused > 0, CLIENT, "401 now and again", "none")
+
+
+def replaced(kube: Kube, deployment: tuple[str, str]) -> None:
+    """Delete a Deployment's Pods, and wait for others in their place."""
+    namespace, name = deployment
+    found = existing(kube, "apps/v1", "Deployment", namespace, name)
+    labels = found["spec"]["selector"]["matchLabels"]
+    before = {pod["metadata"]["uid"] for pod in kube.all("v1", "Pod", namespace, labels)}
+    for pod in kube.all("v1", "Pod", namespace, labels):
+        kube.delete("v1", "Pod", namespace, pod["metadata"]["name"])
+
+    def ready() -> bool:
+        now = existing(kube, "apps/v1", "Deployment", namespace, name)
+        uids = {pod["metadata"]["uid"] for pod in kube.all("v1", "Pod", namespace, labels)}
+        return not uids & before and now["status"].get("readyReplicas", 0) == len(before)
+
+    until(f"other Pods of {name}", ready, bool, DEPLOYED_SECONDS)
+
+
+@requirement("HD-32")
+def test_no_door_is_open_for_a_moment(demo: Stack) -> None:
+    """While Authorino, Kuadrant's operator and the gateways start anew, and a policy is edited."""
+    deployments = [AUTHORINO, OPERATOR, MAAS_PROXY, EGRESS_PROXY]
+    for deployment in deployments:
+        with Knocker(demo) as knocker:
+            replaced(demo.kube, deployment)
+            until_answered(demo, OPENAI, user_of(demo, "enterprise"), 200)
+            time.sleep(SETTLED_SECONDS)
+        knocker.expect_outside(f"{deployment[1]} starts anew")
+    with Knocker(demo) as knocker:
+        for seconds in (30, 60, 90):
+            caches = {"tier-access": {"cache": {"ttl": seconds}}}
+            demo.kube.merge(*GATEWAY_POLICY, {"spec": {"rules": {"authorization": caches}}})
+            time.sleep(SETTLED_SECONDS)
+    knocker.expect_outside("a policy is edited")

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND
+from fixtures.evidence import BACKEND, CLIENT
+from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
-from fixtures.stack import Identity, Provider, Sent, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Sent, Stack
 from fixtures.tokens import altered, expected_later, of_another_key, padded
 from fixtures.verdicts import Decision
+from suites.hardening.wire import Wire, expect
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 FORGED = {"X-MaaS-Username": "root", "X-MaaS-Tier": "enterprise", "X-MaaS-Group": '["admins"]'}
@@ -33,6 +35,33 @@ def test_identity_headers_are_the_gateways(stack: Stack, alice: Identity, sent: 
     exchange.expect(BACKEND, len(groups) == 1 and "system:" in groups[0], "his own groups", groups)
     for value in ("root", "enterprise", "admins"):
         exchange.expect_nowhere(record, value, f"the forged {value}")
+
+
+@requirement("HD-1")
+def test_identity_headers_after_the_body(
+    kube: Kube, access: Access, stack: Stack, alice: Identity
+) -> None:
+    """The same names as trailers of a chunked request."""
+    wire = Wire(kube, access, stack, alice, LOCAL)
+    body = wire.body()
+    trailers = "".join(f"{name}: {value}|" for name, value in FORGED.items())
+    rest = f"Transfer-Encoding: chunked||{len(body):x}|{body}|0|{trailers}|"
+    status, received = wire.send(rest)
+    seen = [record.headers.all("x-maas-tier") for record in received]
+    expect((status, seen) == (200, [["free"]]), BACKEND, "X-MaaS-Tier: free, once", f"{seen}")
+
+
+@requirement("HD-21")
+@pytest.mark.parametrize("sent", SPELLINGS.values(), ids=SPELLINGS)
+def test_identity_at_maas_api_is_the_gateways(stack: Stack, sent: Sent) -> None:
+    """A token goes to the account and tier of who asks, whoever the client says it is."""
+    user = stack.cluster_identity()
+    own = stack.account_of(stack.mint(user).expect_status(201).json["token"])
+    body = {"expiration": "10m"}
+    forged = stack.send("POST", "/maas-api/v1/tokens", user, body, sent).expect_status(201)
+    found = stack.account_of(forged.json["token"])
+    forged.expect(CLIENT, found == own, f"a token of {own}", f"a token of {found}")
+    forged.expect(CLIENT, own[0] == f"{TIER_PREFIX}free", "of the free tier", own[0])
 
 
 def bearer(identity: Identity) -> str:

@@ -1,16 +1,21 @@
 """What is counted, and on whose account."""
 
+import time
 import uuid
 
 import pytest
 
+from fixtures.clusters import Access
+from fixtures.evidence import BACKEND, CLIENT
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
-from fixtures.stack import AUDIENCE, TIER_PREFIX, Identity, Stack
-from fixtures.verdicts import Decision
+from fixtures.stack import AUDIENCE, TIER_PREFIX, Identity, Provider, Stack
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.waiting import SETTLED_SECONDS
+from suites.hardening.wire import Wire, expect
 from suites.maas_gateway.models import PREMIUM
-from suites.mixed_providers.providers import LOCAL
+from suites.mixed_providers.providers import LOCAL, OPENAI, VLLM
 
 PREMIUM_REQUESTS = 20
 PREMIUM_GROUP = "conformance-premium-users"  # a namespace whose group has that tier
@@ -45,3 +50,67 @@ def test_namesakes(kube: Kube, stack: Stack, decide: Decision) -> None:
         stack.models(PREMIUM, stranger).expect_status(200)
         found = stack.models(PREMIUM, namesake).status
     decide({429: "present", 200: "closed"}.get(found, f"status {found}"))
+
+
+MORE_THAN_ALL = 1000  # tokens: ten times a free user's minute
+UNCOUNTED = {200: PRESENT, 429: CLOSED}
+
+
+def left(stack: Stack, user: Identity) -> str:
+    """Whether what was used has not been counted: the next question's status decides."""
+    found = stack.chat(LOCAL, user).status
+    return UNCOUNTED.get(found, f"status {found}")
+
+
+@requirement("HD-24")
+def test_streams_that_are_cut(
+    kube: Kube, access: Access, stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """The same stream, read by one user to its end, and left by the other at its first event."""
+    wish = {"total_tokens": MORE_THAN_ALL, "sse": "pieces", "text": "word " * 20}
+    asked = {"stream": True, "stream_options": {"include_usage": True}, "recorder": wish}
+    patient = stack.account_token(f"{TIER_PREFIX}free")
+    stack.chat(LOCAL, patient, **asked).expect_status(200)
+    stack.chat(LOCAL, patient).expect_refusal(429)
+    wire = Wire(kube, access, stack, alice, LOCAL)
+    received = [one.backend for one in wire.cut(wire.body(**asked))]
+    expect(received == [LOCAL.name], BACKEND, "one request", f"requests at {received}")
+    time.sleep(2 * SETTLED_SECONDS)  # the provider would have come to its end by now
+    decide(left(stack, alice))
+
+
+@requirement("HD-25")
+def test_packed_answers(stack: Stack, alice: Identity, decide: Decision) -> None:
+    """The same answer plain, and with gzip, which the client unpacks."""
+    plain = stack.account_token(f"{TIER_PREFIX}free")
+    wish = {"total_tokens": MORE_THAN_ALL}
+    stack.chat(LOCAL, plain, recorder=wish).expect_status(200)
+    stack.chat(LOCAL, plain).expect_refusal(429)
+    packed = stack.chat(LOCAL, alice, recorder={**wish, "encoding": "gzip"}).expect_status(200)
+    coding = packed.response.headers.get("content-encoding")
+    packed.expect(CLIENT, coding == "gzip", "a packed answer", f"content-encoding {coding}")
+    used = packed.json["usage"]["total_tokens"]
+    packed.expect(CLIENT, used == MORE_THAN_ALL, f"{MORE_THAN_ALL} tokens", f"{used}")
+    decide(left(stack, alice))
+
+
+@requirement("HD-26")
+@pytest.mark.parametrize("provider", [LOCAL, OPENAI, VLLM], ids=str)
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_nobody_asks_twice(
+    stack: Stack, heavy_user: Identity, provider: Provider, status: int
+) -> None:
+    """Each question costs: a provider that failed is asked once, and its answer passed on."""
+    exchange = stack.chat(provider, heavy_user, recorder={"status": status})
+    exchange.expect_status(status).expect_backend_received(provider.name)
+
+
+@requirement("HD-26")
+@pytest.mark.parametrize("provider", [LOCAL, OPENAI], ids=str)
+def test_nobody_asks_twice_after_silence(
+    stack: Stack, heavy_user: Identity, provider: Provider
+) -> None:
+    """The provider ends the connection without an answer, the question being in work."""
+    exchange = stack.chat(provider, heavy_user, recorder={"drop": True})
+    exchange.expect(CLIENT, exchange.status in (502, 503), "502 or 503", f"{exchange.status}")
+    exchange.expect_backend_received(provider.name)

@@ -40,6 +40,20 @@ def test_nobody_gets_past_authentication(stack: Stack, target: Provider) -> None
         expect_client_error(exchange.expect_no_backend())
 
 
+@requirement("HD-10")
+@pytest.mark.parametrize("target", ALL, ids=str)
+@pytest.mark.parametrize("protocol", ["websocket", "h2c"])
+def test_an_upgrade_is_no_way_past(stack: Stack, target: Provider, protocol: str) -> None:
+    headers = {
+        "connection": "Upgrade",
+        "upgrade": protocol,
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    exchange = stack.send("GET", f"{target.path}/v1/models", headers=headers)
+    expect_client_error(exchange.expect_no_backend())
+
+
 @requirement("HD-11")
 @pytest.mark.parametrize("host", ["other.example", "127.0.0.1", "maas-api.opendatahub.svc"])
 def test_another_host_is_nobodys(stack: Stack, heavy_user: Identity, host: str) -> None:

@@ -2,16 +2,80 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
+import time
+import uuid
+from typing import Any
 from urllib.parse import urlsplit
 
 from fixtures.clusters import Access
-from fixtures.gateways import Endpoint
+from fixtures.evidence import CLIENT, ID_HEADER, Hop, HopMismatch, Record
+from fixtures.gateways import Endpoint, endpoint
+from fixtures.kube import Kube
+from fixtures.stack import CHAT, MAAS_GATEWAY, Identity, Provider, Stack
 from fixtures.waiting import REQUEST_SECONDS
 
 ENDED = 0  # the gateway ended the connection without an answer
-_ANSWER_BYTES = 65536
+
+
+class Wire:
+    """Sends chat completions to one provider, whose headers and body are bytes as they are."""
+
+    def __init__(
+        self, kube: Kube, access: Access, stack: Stack, user: Identity, provider: Provider
+    ) -> None:
+        self._target = endpoint(kube, access, *MAAS_GATEWAY, "https")
+        self._access, self._stack, self._user, self._provider = access, stack, user, provider
+
+    def body(self, **more: Any) -> str:
+        """A question that the provider answers."""
+        message = {"role": "user", "content": "Hello"}
+        return json.dumps({"model": self._provider.model, "messages": [message], **more})
+
+    def head(self, request_id: str) -> str:
+        """The request line and the first headers; the rest is the caller's."""
+        lines = [
+            f"POST {self._provider.path}{CHAT} HTTP/1.1",
+            f"Host: {self._target.host}",
+            f"Authorization: Bearer {self._user.token.reveal()}",
+            f"{ID_HEADER}: {request_id}",
+        ]
+        return "".join(f"{line}\r\n" for line in lines)
+
+    def send(self, rest: str, pieces: int = 1, pause: float = 0.0) -> tuple[int, list[Record]]:
+        """(status or ENDED, what backends received); `|` in `rest` ends a line, and it goes out
+        in so many `pieces`, with pauses of so many seconds between them."""
+        request_id = f"conformance-{uuid.uuid4()}"
+        raw = (self.head(request_id) + rest.replace("|", "\r\n")).encode()
+        with connect(self._target, self._access) as connection:
+            size = -(-len(raw) // pieces)
+            *first, last = (raw[start : start + size] for start in range(0, len(raw), size))
+            for piece in first:
+                connection.sendall(piece)
+                time.sleep(pause)
+            status = status_of(connection, last)
+        return status, self._stack.records(request_id)
+
+    def cut(self, body: str) -> list[Record]:
+        """Ask for a stream, go away at its first event, and say what backends had received."""
+        request_id = f"conformance-{uuid.uuid4()}"
+        raw = f"{self.head(request_id)}Content-Length: {len(body)}\r\n\r\n{body}"
+        with connect(self._target, self._access) as connection:
+            connection.sendall(raw.encode())
+            seen = b""
+            while b"data: " not in seen:
+                piece = connection.recv(4096)
+                expect(bool(piece), CLIENT, "a stream of events", f"{seen[:200]!r}")
+                seen += piece
+        return self._stack.records(request_id)
+
+
+def expect(holds: bool, where: str, expected: str, observed: str) -> None:
+    """As an Exchange's, for requests that are none."""
+    if not holds:
+        raise HopMismatch(Hop(where, expected, observed), [])
 
 
 def connect(target: Endpoint, access: Access) -> ssl.SSLSocket:
@@ -47,11 +111,17 @@ def _exactly(plain: socket.socket, size: int) -> bytes:
 
 
 def status_of(connection: ssl.SSLSocket, raw: bytes) -> int:
-    """Send bytes; the status of the answer, or ENDED. Raises TimeoutError when nothing comes."""
+    """Send bytes; the status of the answer, or ENDED. Raises TimeoutError when nothing comes.
+
+    An interim answer, `100 Continue`, is waited over.
+    """
     try:
         connection.sendall(raw)
         answer = b""
-        while b"\r\n" not in answer and len(answer) < _ANSWER_BYTES:
+        while b"\r\n" not in answer or answer.startswith(b"HTTP/1.1 1"):
+            if answer.startswith(b"HTTP/1.1 1") and b"\r\n\r\n" in answer:
+                answer = answer.partition(b"\r\n\r\n")[2]
+                continue
             piece = connection.recv(4096)
             if not piece:
                 return ENDED

@@ -11,20 +11,23 @@ it received:
 A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, what it says:
 `{"recorder": {"text": "…"}}` or how many letters: `{"recorder": {"letters": 1000}}`, that it is an
 error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
-(seconds), or that a stream breaks off: `{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}`
-is another content type of JSON, and `"sse"` another way to write events: `crlf`, `tight` (no space
-after the colon), `named` (with event and id lines), `pieces` (each in two, a moment apart), `nulls`
-(a null usage in every event before the last), `running` (a usage that grows with each event).
+(seconds), that none comes at all: `{"recorder": {"drop": true}}`, or that a stream breaks off:
+`{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}` is another content type of JSON,
+`{"recorder": {"encoding": "gzip"}}` packs the answer, and `"sse"` is another way to write events:
+`crlf`, `tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in
+two, a moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that
+grows with each event).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
-list of [name, value] with lower-case names; `body` is the text, of a large body its beginning,
-and `size` and `digest` (SHA-256) are of its bytes. `/v1/echo` answers with the body itself, and
-every answer has the request's `x-echo` header.
+list of [name, value] with lower-case names, trailers included; `body` is the text, of a large body
+its beginning, and `size` and `digest` (SHA-256) are of its bytes. `/v1/echo` answers with the body
+itself, and every answer has the request's `x-echo` header.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import hashlib
 import json
 import socket
@@ -83,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def _handle(self) -> None:
-        body = self._body()
+        body, trailers = self._body()
         # As it came: http.server makes one slash of two, and a doubled slash is a defect.
         target = self.requestline.split()[1]
         path, _, query = target.partition("?")
@@ -96,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             {
                 "method": self.command,
                 "path": target,
-                "headers": [[name.lower(), value] for name, value in self.headers.items()],
+                "headers": [[n.lower(), value] for n, value in self.headers.items()] + trailers,
                 "body": text[:REMEMBERED_LETTERS],
                 "size": len(body),
                 "digest": hashlib.sha256(body).hexdigest(),
@@ -108,17 +111,19 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(200, self.headers.get("content-type", "text/plain"), body)
         return self._answer(path, text)
 
-    def _body(self) -> bytes:
-        """The request's body, however its length is told (RFC 9112, section 6)."""
+    def _body(self) -> tuple[bytes, list[list[str]]]:
+        """The request's body, however its length is told (RFC 9112, section 6), and trailers."""
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("content-length") or 0))
+            return self.rfile.read(int(self.headers.get("content-length") or 0)), []
         pieces = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             pieces.append(self.rfile.read(size))
             self.rfile.readline()
-        while self.rfile.readline() not in (b"\r\n", b""):
-            pass  # trailers
-        return b"".join(pieces)
+        trailers = []
+        while (line := self.rfile.readline()) not in (b"\r\n", b""):
+            name, _, value = line.decode("latin-1").partition(":")
+            trailers.append([name.strip().lower(), value.strip()])
+        return b"".join(pieces), trailers
 
     def _recorded(self, wanted: str) -> None:
         def is_wanted(request: Object) -> bool:
@@ -141,13 +146,16 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = json.loads(text)
             model = body.get("model")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return self._error(400, "invalid_request", "the body is not a JSON object")
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
         wish = body.get("recorder") or {}
         if "status" in wish:
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
+        if wish.get("drop"):
+            self.close_connection = True
+            return None
         time.sleep(wish.get("hang", 0))
         usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
         said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
@@ -156,7 +164,9 @@ class Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         whole = {**self._head("chat.completion"), "choices": [choice], "usage": usage}
-        return self._send(200, wish.get("kind", "application/json"), json.dumps(whole).encode())
+        data, coding = json.dumps(whole).encode(), wish.get("encoding", "")
+        kind = wish.get("kind", "application/json")
+        return self._send(200, kind, gzip.compress(data) if coding else data, coding)
 
     def _refusal(self) -> Object | None:
         """The body of the 401, or None if the key is right."""
@@ -233,9 +243,11 @@ class Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, body: Object) -> None:
         self._send(status, "application/json", json.dumps(body).encode())
 
-    def _send(self, status: int, kind: str, data: bytes) -> None:
+    def _send(self, status: int, kind: str, data: bytes, coding: str = "") -> None:
         self.send_response(status)
         self.send_header("content-type", kind)
+        if coding:
+            self.send_header("content-encoding", coding)
         self.send_header("content-length", str(len(data)))
         if "x-echo" in self.headers:
             self.send_header("x-echo", self.headers["x-echo"])

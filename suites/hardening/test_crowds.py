@@ -1,0 +1,90 @@
+"""Many at once: what is counted, who waits for whom, and who is served."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fixtures.evidence import CLIENT
+from fixtures.requirements import requirement
+from fixtures.stack import TIER_PREFIX, Exchange, Identity, Stack, hurried
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from suites.hardening.wire import expect
+from suites.mixed_providers.providers import LOCAL, OPENAI
+
+FREE_REQUESTS, PREMIUM_TOKENS = 5, 50_000
+CROWD = 50
+SLOW_REQUESTS, SLOW_SECONDS, STARTED_SECONDS = 20, 12, 5
+
+
+def at_once(count: int, ask: Callable[[int], Exchange]) -> list[Exchange]:
+    """So many requests side by side; each gets its number."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(ask, range(count)))
+
+
+def statuses(exchanges: list[Exchange]) -> Counter[int]:
+    return Counter(one.status for one in exchanges)
+
+
+@pytest.fixture
+def premium_user(stack: Stack) -> Identity:
+    """Twenty requests in two minutes, fifty thousand tokens a minute."""
+    return stack.account_token(f"{TIER_PREFIX}premium")
+
+
+@requirement("HD-22")
+def test_parallel_requests_are_all_counted(stack: Stack, alice: Identity) -> None:
+    """Ten at once of a user who has five."""
+    found = statuses(at_once(2 * FREE_REQUESTS, lambda _: stack.models(LOCAL, alice)))
+    wanted = {200: FREE_REQUESTS, 429: FREE_REQUESTS}
+    expect(found == wanted, CLIENT, f"statuses {wanted}", f"statuses {dict(found)}")
+
+
+@requirement("HD-23")
+def test_parallel_usage_is_all_counted(stack: Stack, premium_user: Identity) -> None:
+    """Ten answers at once that leave a thousand tokens: one more is served, and then none."""
+    used = (PREMIUM_TOKENS - 1000) // 10
+
+    def ask(_: int) -> Exchange:
+        return stack.chat(LOCAL, premium_user, recorder={"total_tokens": used})
+
+    found = statuses(at_once(10, ask))
+    expect(found == {200: 10}, CLIENT, "ten answers", f"statuses {dict(found)}")
+    stack.chat(LOCAL, premium_user, recorder={"total_tokens": 1000}).expect_status(200)
+    stack.chat(LOCAL, premium_user).expect_refusal(429)
+
+
+@requirement("HD-31")
+@pytest.mark.window
+def test_nobody_waits_for_the_slow(stack: Stack, heavy_user: Identity) -> None:
+    """While twenty requests of one user wait for a provider, others are served by it."""
+    other = stack.account_token(f"{TIER_PREFIX}enterprise")
+    wish = {"hang": SLOW_SECONDS}
+    with ThreadPoolExecutor(SLOW_REQUESTS) as pool:
+        waiting = [
+            pool.submit(stack.chat, OPENAI, heavy_user, recorder=wish) for _ in range(SLOW_REQUESTS)
+        ]
+        time.sleep(STARTED_SECONDS)
+        for provider in (OPENAI, LOCAL):
+            stack.chat(provider, other).expect_status(200)
+        early = [one.result().status for one in waiting if one.done()]
+        expect(early == [], CLIENT, "all twenty still waiting", f"answers {early}")
+        found = statuses([one.result() for one in waiting])
+    expect(found == {200: SLOW_REQUESTS}, CLIENT, "twenty answers", f"statuses {dict(found)}")
+
+
+@requirement("HD-35")
+def test_a_crowd_on_one_route(stack: Stack, decide: Decision) -> None:
+    """Fifty users of one model, all at once, and then one after the other."""
+    users = [stack.account_token(f"{TIER_PREFIX}free") for _ in range(CROWD)]
+    path = f"{LOCAL.path}/v1/models"
+    found = at_once(CROWD, lambda number: stack.send("GET", path, users[number], patient=False))
+    refused = [number for number, one in enumerate(found) if hurried(one)]
+    for number in refused[:3]:  # their tokens are good
+        stack.models(LOCAL, users[number]).expect_status(200)
+    # 500: the gateway stopped waiting before Authorino answered.
+    others = {one.status for one in found if not hurried(one)} - {200, 500}
+    decide(f"statuses {others}" if others else PRESENT if refused else CLOSED)

@@ -1,0 +1,102 @@
+"""What whoever is inside the cluster reaches past the MaaS gateway, without a token.
+
+Asked by a Pod in a namespace that is none of the stack's.
+"""
+
+import json
+from urllib.parse import quote
+
+import yaml
+
+from fixtures.clusters import Access
+from fixtures.evidence import BACKEND
+from fixtures.gateways import endpoint
+from fixtures.kube import Kube
+from fixtures.objects import existing
+from fixtures.pods import Inside, ask_from_inside, service_url
+from fixtures.requirements import requirement
+from fixtures.stack import CHAT, USERS, Identity, Stack
+from fixtures.verdicts import CLOSED, PRESENT, Decision
+from suites.hardening.wire import expect
+from suites.mixed_providers.providers import LOCAL, OPENAI
+
+VICTIM, NAMED = "system:serviceaccount:somebody:else", "system-serviceaccount-somebody-else-"
+REFUSED = {0, 401, 403}  # 0: no connection at all, as a NetworkPolicy has it
+LIMITS = ("kuadrant-system", "limitador-limits-config-limitador")
+LIMITADOR = {"app": "limitador"}
+
+
+def question(model: str) -> dict[str, object]:
+    return {"model": model, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+def decided(status: int, holds: bool) -> str:
+    """Of a gap: it is there when 2xx says what it should not, and closed when it is refused."""
+    if status in REFUSED:
+        return CLOSED
+    return PRESENT if holds else f"status {status}"
+
+
+@requirement("HD-27")
+def test_maas_api_believes_whoever_reaches_it(kube: Kube, stack: Stack, decide: Decision) -> None:
+    """At the gateway the same headers without a token get nobody anything."""
+    headers = {"X-MaaS-Username": VICTIM, "X-MaaS-Group": '["system:authenticated"]'}
+    body = {"expiration": "10m"}
+    outside = stack.send("POST", "/maas-api/v1/tokens", None, body, headers)
+    outside.expect_refusal(401)
+    url = service_url(kube, "opendatahub", "maas-api", 8080)
+    asked = Inside("POST", f"{url}/v1/tokens", headers, body)
+    [(status, text)] = ask_from_inside(kube, USERS, [asked])
+    got = status == 201 and stack.account_of(json.loads(text)["token"])[1].startswith(NAMED)
+    decide(decided(status, bool(got)))
+
+
+@requirement("HD-28")
+def test_no_key_behind_the_gateway(kube: Kube, access: Access) -> None:
+    """The egress gateway passes the request on, and the provider misses its key."""
+    target = endpoint(kube, access, "default", "poc-gateway", "http")
+    url = f"http://{target.address}:{target.port}{OPENAI.egress_path}{CHAT}"
+    key = {OPENAI.key_header: OPENAI.key.reveal()}
+    bare, keyed = ask_from_inside(
+        kube,
+        USERS,
+        [Inside("POST", url, {}, question(OPENAI.model)),
+         Inside("POST", url, key, question(OPENAI.model))],
+    )  # fmt: skip
+    expect(bare[0] == 401, BACKEND, "401 of the provider", f"status {bare[0]}: {bare[1][:200]}")
+    expect("missing_api_key" in bare[1], BACKEND, "a missing key", bare[1][:200])
+    expect(keyed[0] == 200, BACKEND, "200 with the key", f"status {keyed[0]}")
+
+
+@requirement("HD-29")
+def test_a_models_service_asks_nobody(kube: Kube, stack: Stack, decide: Decision) -> None:
+    """What is 401 at the gateway is answered at the model's own Service."""
+    stack.chat(LOCAL).expect_refusal(401)
+    scheme, service, port = LOCAL.service.split(":")
+    url = service_url(kube, LOCAL.namespace, service, int(port), scheme) + CHAT
+    asked = Inside("POST", url, {}, question(LOCAL.model))
+    [(status, text)] = ask_from_inside(kube, USERS, [asked])
+    answered = status == 200 and json.loads(text)["model"] == LOCAL.model
+    decide(decided(status, answered))
+
+
+@requirement("HD-30")
+def test_limitador_shows_its_counters(
+    kube: Kube, stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """Who has used what, in the counters of each namespace of its limits."""
+    stack.chat(LOCAL, alice).expect_status(200)
+    config = existing(kube, "v1", "ConfigMap", *LIMITS)
+    limits = [one for text in config["data"].values() for one in yaml.safe_load(text) or []]
+    names = sorted({limit["namespace"] for limit in limits})
+    pods = kube.all("v1", "Pod", LIMITS[0], LIMITADOR)
+    urls = [
+        f"http://{pod['status']['podIP']}:8080/counters/{quote(name, safe='')}"
+        for pod in pods
+        for name in names
+    ]
+    assert urls, f"no Pod or no limits of Limitador: {len(pods)} Pods, {len(names)} namespaces"
+    answers = ask_from_inside(kube, USERS, [Inside("GET", url) for url in urls])
+    account = alice.username.rpartition(":")[2]
+    shown = any(status == 200 and account in text for status, text in answers)
+    decide(decided(max(status for status, _ in answers), shown))
