@@ -12,6 +12,7 @@ in force for its host before stays so; without that, every request is denied.
 
 from __future__ import annotations
 
+import argparse
 import time
 from typing import Any
 
@@ -24,7 +25,7 @@ from google.rpc import status_pb2
 
 from embedded import rpc
 from embedded.gatewayapi.status import condition
-from embedded.images.authorino_limiter import deadline
+from embedded.images.authorino_limiter import REVIEWS_PER_SECOND, deadline
 from embedded.images.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
 from embedded.kube import Cache, Kube
 
@@ -37,8 +38,8 @@ Object = dict[str, Any]
 class Authorino:
     """AuthConfigs by host, and the Check call."""
 
-    def __init__(self, kube: Kube, client: httpx.AsyncClient) -> None:
-        self._kube, self._client = kube, client
+    def __init__(self, kube: Kube, client: httpx.AsyncClient, reviews_per_second: float) -> None:
+        self._kube, self._client, self._rate = kube, client, reviews_per_second
         self._cache = Cache(kube, [AUTH_CONFIGS])
         self._pipelines: dict[str, tuple[Object, Pipeline | None]] = {}
 
@@ -53,7 +54,7 @@ class Authorino:
             problem = ""
             if pipeline is None or before != spec:
                 try:
-                    pipeline = Pipeline(spec, self._kube, self._client)
+                    pipeline = Pipeline(spec, self._kube, self._client, self._rate)
                 except UnsupportedError as error:
                     problem, spec = str(error), {**before, "hosts": spec["hosts"]}
             for host in spec["hosts"]:
@@ -129,11 +130,11 @@ def _denied(code: int, http_status: int, headers: dict[str, str]) -> Any:
     )
 
 
-async def _serve() -> None:
+async def _serve(reviews_per_second: float) -> None:
     from embedded.dial import client
 
     async with client() as http_client:
-        authorino = Authorino(Kube("authorino"), http_client)
+        authorino = Authorino(Kube("authorino"), http_client, reviews_per_second)
         server = rpc.server(PORT)
         rpc.add_unary(
             server,
@@ -145,5 +146,7 @@ async def _serve() -> None:
 
 
 def main(argv: list[str]) -> None:
-    del argv
-    rpc.run(_serve())
+    """`--reviews-per-second 5`: how often each rule asks the API server."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reviews-per-second", type=float, default=REVIEWS_PER_SECOND)
+    rpc.run(_serve(parser.parse_args(argv).reviews_per_second))

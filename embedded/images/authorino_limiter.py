@@ -3,7 +3,7 @@
 Each rule that asks for reviews has a client of its own (`pkg/evaluators` of 0.22:
 `identity/kubernetes_auth.go`, `authorization/kubernetes_authz.go`), so five questions a second, and
 ten at once. Who would have to wait longer than his request has left is refused at once
-(Kuadrant/authorino issue 568; releases after 0.22 have 20 and 30, and flags for it).
+(Kuadrant/authorino issue 568). Later releases have flags to raise it, here `--reviews-per-second`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextvars
 import time
 from collections.abc import Callable
 
-QUESTIONS_PER_SECOND, AT_ONCE = 5.0, 10
+REVIEWS_PER_SECOND = 5.0  # and twice as many at once
 _REFUSAL = (
     "client rate limiter Wait returned an error: rate: Wait(n=1) would exceed context deadline"
 )
@@ -26,17 +26,18 @@ class Hurried(Exception):
 
 
 class Limiter:
-    """A bucket of `AT_ONCE` that fills by `QUESTIONS_PER_SECOND`; `clock` gives seconds."""
+    """A bucket of twice `rate` that fills by `rate` a second; `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._left, self._seen = clock, float(AT_ONCE), clock()
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._room, self._clock = rate, 2 * rate, clock
+        self._left, self._seen = self._room, clock()
 
     async def wait(self) -> None:
         """Until it is this question's turn; raises Hurried when that would be too late."""
         now = self._clock()
-        filled = (now - self._seen) * QUESTIONS_PER_SECOND
-        self._left, self._seen = min(float(AT_ONCE), self._left + filled), now
-        pause = max(0.0, (1 - self._left) / QUESTIONS_PER_SECOND)
+        self._left = min(self._room, self._left + (now - self._seen) * self._rate)
+        self._seen = now
+        pause = max(0.0, (1 - self._left) / self._rate)
         ends = deadline.get()
         if ends is not None and now + pause > ends:
             raise Hurried(_REFUSAL)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from embedded import cel
-from embedded.images.authorino_limiter import Hurried, Limiter
+from embedded.images.authorino_limiter import REVIEWS_PER_SECOND, Hurried, Limiter
 from embedded.kube import Kube, KubeError
 from embedded.selectors import select
 
@@ -63,7 +63,13 @@ class Unauthenticated(Exception):
 class Pipeline:
     """Evaluates requests against one AuthConfig spec."""
 
-    def __init__(self, spec: Object, kube: Kube, client: httpx.AsyncClient) -> None:
+    def __init__(
+        self,
+        spec: Object,
+        kube: Kube,
+        client: httpx.AsyncClient,
+        reviews_per_second: float = REVIEWS_PER_SECOND,
+    ) -> None:
         for phase, known in _KNOWN.items():
             for name, rule in (spec.get(phase) or {}).items():
                 if not any(kind in rule for kind in known):
@@ -76,7 +82,7 @@ class Pipeline:
                 raise UnsupportedError(str(error)) from error
         self._spec, self._kube, self._client = spec, kube, client
         self._caches: dict[str, dict[str, tuple[float, Any]]] = {}
-        self._limiters: dict[str, Limiter] = defaultdict(Limiter)  # of the rules that ask
+        self._limiters: dict[str, Limiter] = defaultdict(lambda: Limiter(reviews_per_second))
 
     async def evaluate(self, data: Object) -> tuple[dict[str, str], Object]:
         """(headers to set on the request, dynamic metadata); raises Denied."""

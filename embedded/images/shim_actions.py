@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ _METHODS = {
     ),
     REPORT: ("/kuadrant.service.ratelimit.v1.RateLimitService/Report", rls_pb2.RateLimitResponse),
 }
+_CLOSING_SECONDS = 10.0
 HITS = "ratelimit.hits_addend"
 _SERVER_ERROR = "Internal Server Error.\n"
 _TOO_MANY = "Too Many Requests\n"
@@ -48,12 +50,15 @@ class ServiceError(Exception):
 class Services:
     """Calls services by their configuration; one channel for each endpoint.
 
-    An endpoint is the name of an Envoy cluster, which `clusters` knows as `host:port`.
+    An endpoint is the name of an Envoy cluster, which `clusters` knows as `host:port`. After a call
+    that did not come through its name is looked up anew: a headless Service, as Limitador's is, has
+    the address of its Pod.
     """
 
     def __init__(self) -> None:
         self.clusters: dict[str, str] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def call(self, service: Object, request: Any) -> Any:
         """Raises ServiceError after the service's timeout or any gRPC error."""
@@ -73,7 +78,15 @@ class Services:
             )
             return await call(request, timeout=seconds(service["timeout"]))
         except (grpc.RpcError, OSError) as error:
+            self._forget(endpoint)
             raise ServiceError(str(error)) from error
+
+    def _forget(self, endpoint: str) -> None:
+        """Calls that are under way on its channel have their time."""
+        if channel := self._channels.pop(endpoint, None):
+            closing = asyncio.create_task(channel.close(_CLOSING_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
 
 def seconds(duration: str) -> float:

@@ -8,7 +8,7 @@ def hd(*numbers: int) -> frozenset[str]:
 
 
 MUTANTS = [
-    Mutant("identity-of-client-kept", hd(1)),
+    Mutant("identity-of-client-kept", hd(1, 21)),
     Mutant("first-token-counts", hd(2)),
     Mutant("token-in-the-query", hd(3)),
     Mutant("tokens-unverified", hd(4), hd(2, 8)),
@@ -27,4 +27,19 @@ MUTANTS = [
     Mutant("limits-fail-closed", hd(), outcomes={"HD-19": "closed"}, disposables=True),
     Mutant("what-is-gone-stays-gone", hd(20), disposables=True),
     Mutant("chunks-beside-a-length", hd(17)),
+    Mutant("limits-checked-before-they-are-counted", hd(22)),
+    Mutant("parallel-reports-lost", hd(23)),
+    Mutant("streams-counted-at-their-first-event", hd(), outcomes={"HD-24": "closed"}),
+    Mutant("answers-unpacked", hd(), outcomes={"HD-25": "closed"}),
+    Mutant("failures-asked-again", hd(26)),
+    Mutant("maas-api-for-the-gateway-alone", hd(), outcomes={"HD-27": "closed"}),
+    Mutant("keys-behind-the-gateway", hd(28)),
+    Mutant("models-for-the-gateway-alone", hd(), outcomes={"HD-29": "closed"}),
+    Mutant("counters-for-nobody", hd(), outcomes={"HD-30": "closed"}),
+    Mutant("ten-at-a-time", hd(31), windows=True),
+    Mutant("requests-before-the-policies", hd(32), disposables=True),
+    Mutant("fifty-headers", hd(33)),
+    Mutant("deep-bodies-break-it", hd(34)),
+    Mutant("five-reviews-a-second", hd(), outcomes={"HD-35": "present"}),
+    Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

@@ -9,7 +9,7 @@ import pytest
 
 from embedded.apiserver import authn
 from embedded.apiserver.authn import Tokens
-from embedded.images import authorino_pipeline
+from embedded.images import authorino_limiter, authorino_pipeline
 from embedded.images.authorino_pipeline import CACHED_BYTES, Pipeline
 
 
@@ -54,3 +54,37 @@ def test_authorino_takes_no_large_entry(size: int, times: int) -> None:
     asyncio.run(twice())
     assert len(asked) == times
     assert authorino_pipeline.CACHED_BYTES == 1000
+
+
+def test_authorino_asks_five_times_a_second() -> None:
+    """Ten at once, then one each fifth of a second; who has less time than that is refused."""
+    now = [100.0]
+    limiter = authorino_limiter.Limiter(authorino_limiter.REVIEWS_PER_SECOND, lambda: now[0])
+    slept: list[float] = []
+
+    async def ask(left: float) -> str:
+        authorino_limiter.deadline.set(now[0] + left)
+        try:
+            await limiter.wait()
+        except authorino_limiter.Hurried as error:
+            return str(error)
+        return ""
+
+    async def asked() -> list[str]:
+        out = [await ask(0.0) for _ in range(10)]
+        out.append(await ask(0.19))
+        now[0] += 0.2
+        out.append(await ask(0.0))
+        out.append(await ask(0.2))
+        return out
+
+    async def sleep(seconds: float) -> None:
+        slept.append(round(seconds, 3))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(authorino_limiter.asyncio, "sleep", sleep)
+        found = asyncio.run(asked())
+    assert [bool(text) for text in found] == [False] * 10 + [True, False, False]
+    assert found[10].endswith("rate: Wait(n=1) would exceed context deadline")
+    assert slept[:10] == [0.0] * 10
+    assert slept[-1] == 0.2

@@ -40,6 +40,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     dual_gateway,
     external_models,
     hardening,
+    hardening_limits,
     maas_gateway,
     mixed_providers,
 )

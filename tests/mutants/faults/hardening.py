@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.mutants.faults import fault
@@ -195,3 +196,66 @@ def _(_: Any) -> None:
         return right(*arguments, **more) | {"outlier_detection": out, "common_lb_config": panic}
 
     envoy.dns_cluster = dns_cluster
+
+
+def _every_route(module: Any, change: Callable[[Object], None]) -> None:
+    """Change each route of the virtual hosts that a gateway makes."""
+    right = module.virtual_hosts
+
+    def virtual_hosts(*arguments: Any, **named: Any) -> list[Object]:
+        found: list[Object] = right(*arguments, **named)
+        for host in found:
+            for route in host["routes"]:
+                change(route)
+        return found
+
+    module.virtual_hosts = virtual_hosts
+
+
+@fault("failures-asked-again", "wg_ai_gateway")
+def _(module: Any) -> None:
+    def again(route: Object) -> None:
+        if "route" in route:
+            route["route"]["retry_policy"] = {"retry_on": "5xx,reset", "num_retries": 1}
+
+    _every_route(module, again)
+
+
+@fault("keys-behind-the-gateway", "wg_ai_gateway")
+def _(module: Any) -> None:
+    """The egress gateway has a key for whoever comes without one."""
+    header = {"key": "X-Provider-Api-Key", "value": "sk-openai-key-for-demo"}
+    added = {"header": header, "append_action": "ADD_IF_ABSENT"}
+
+    def keyed(route: Object) -> None:
+        route["request_headers_to_add"] = [*route.get("request_headers_to_add", []), added]
+
+    _every_route(module, keyed)
+
+
+@fault("fifty-headers", "envoy_gateway")
+def _(_: Any) -> None:
+    _with(common_http_protocol_options={"max_headers_count": 50})
+
+
+@fault("deep-bodies-break-it", "maas_api")
+def _(module: Any) -> None:
+    import json
+
+    module.parsed = json.loads
+
+
+@fault("maas-api-for-the-gateway-alone", "maas_api")
+def _(module: Any) -> None:
+    """It believes no headers without those that the gateway's Envoy adds."""
+    right = module._caller
+
+    def caller(request: Any) -> Any:
+        if "x-forwarded-proto" not in request.headers:
+            raise module.MissingIdentity("004")
+        return right(request)
+
+    async def forbidden(_: Any, __: Any) -> Any:
+        return module.JSONResponse({}, 403)
+
+    module._caller, module._missing_identity = caller, forbidden
