@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
-KIND_WORKERS ?= 4
+KIND_WORKERS ?= 6
 CLUSTER ?= embedded
 
-.PHONY: conformance test mutants bench kind kind-images clean
+N ?= 20
+
+.PHONY: conformance test mutants bench soak kind kind-images clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -34,6 +36,10 @@ kind: kind-images
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)
+
+# The suite N times; LOADED=1 keeps every core busy meanwhile.
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.soak -n $(N) --workers $(WORKERS) $(if $(LOADED),--loaded)
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'

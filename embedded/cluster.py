@@ -69,7 +69,7 @@ async def _run(config: Config, zygote: Zygote) -> None:
         loop.add_signal_handler(number, stop.set)
     if config.lifeline:
         loop.add_reader(sys.stdin.fileno(), lambda: _lifeline(loop, stop))
-    network = net.claim(state.folder.parent)
+    network = net.claim()
     zygote.attach(stop.set)
     async with _parts(config, zygote, network, state, stop):
         await stop.wait()

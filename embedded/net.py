@@ -8,12 +8,9 @@ run too, nothing is shifted: its image says so with `$CLUSTER_PORTS`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from embedded.errors import EmbeddedError
 
@@ -32,11 +29,12 @@ def unprivileged(port: int) -> int:
 class Network:
     """The addresses of one cluster: 127.<index>.0.0/16.
 
-    `lock` keeps other clusters out; `api_socket` is bound to the API's address and port.
+    `lock` keeps other clusters out, until the last process of this one has ended; `api_socket` is
+    bound to the API's address and port.
     """
 
     index: int
-    lock: IO[str]
+    lock: socket.socket
     api_socket: socket.socket
 
     @property
@@ -56,22 +54,17 @@ class Network:
         return f"127.{self.index}.{128 + number // 250 % 120}.{1 + number % 250}"
 
 
-def claim(directory: Path, first: int = FIRST, last: int = LAST) -> Network:
+def claim(first: int = FIRST, last: int = LAST) -> Network:
     """Take the first /16 that no cluster has and whose API port is free.
 
     It is free again when this process ends. Raises EmbeddedError when there is none.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     for index in range(first, last):
-        lock = (directory / f"net-{index}.lock").open("w")
+        lock = socket.socket()
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        try:
+            lock.bind((f"127.{index}.0.2", API_PORT))  # nobody listens: it is taken, that is all
             api_socket = socket.create_server((f"127.{index}.0.1", API_PORT), backlog=512)
-        except OSError:  # somebody else's program
+        except OSError:  # another cluster's, or somebody else's program
             lock.close()
             continue
         return Network(index, lock, api_socket)

@@ -309,22 +309,23 @@ def test_printer_column_paths() -> None:
     assert jsonpath(obj, ".status.none") == []
 
 
-def test_networks_are_exclusive_and_pass_over_a_busy_port(tmp_path: Path) -> None:
+def test_networks_are_exclusive_and_pass_over_a_busy_port() -> None:
     import socket
 
     blocker = socket.create_server(("127.251.0.1", 6443))
-    first = claim(tmp_path, 251, 253)
+    first = claim(251, 253)
     try:
         assert first.api == "127.252.0.1"
         with pytest.raises(EmbeddedError, match="no free network"):
-            claim(tmp_path, 251, 253)
+            claim(251, 253)
     finally:
         first.api_socket.close()
         first.lock.close()
         blocker.close()
-    again = claim(tmp_path, 251, 253)
+    again = claim(251, 253)
     assert again.api == "127.251.0.1"
     again.api_socket.close()
+    again.lock.close()
 
 
 @pytest.mark.parametrize(
