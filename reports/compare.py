@@ -1,5 +1,7 @@
 """`python -m reports.compare A B`: what two runs' `conformance.yaml` decided otherwise.
 
+As text, or with `--format=markdown` as a table for a pull request.
+
 A is what was known, B what is new. Exit code 0 when nothing differs, or nothing but what a file of
 known differences names with its reason (`--known`); 1 otherwise; 2 for a file that is none.
 """
@@ -77,6 +79,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
     return found
 
 
+def red(report: dict[str, Any]) -> set[str]:
+    """The requirements that a report says are nonconformant."""
+    return {name for name, seen in _seen(report).items() if seen.verdict == NONCONFORMANT}
+
+
 def _kind(a: _Seen, b: _Seen) -> str:
     unseen = (NOT_RUN, NOT_APPLICABLE)
     if b.verdict == NONCONFORMANT:
@@ -117,16 +124,34 @@ def report(found: list[Difference], explained: dict[str, tuple[str, str]]) -> tu
     return "\n".join(lines) or "no differences", not open_ and not gone
 
 
+def markdown(found: list[Difference], explained: dict[str, tuple[str, str]]) -> str:
+    """The same as a table."""
+    if not found:
+        return "No differences."
+    lines = ["| | Requirement | Before | After | Why |", "|---|---|---|---|---|"]
+    for kind in KINDS:
+        for one in (one for one in found if one.kind == kind):
+            says, because = explained.get(one.id, ("", ""))
+            why = because if says == one.after else ""
+            cells = (kind, one.id, one.before, one.after, why)
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    return "\n".join(lines)
+
+
 def main(argv: list[str]) -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m reports.compare")
     parser.add_argument("before", type=Path, help="a conformance.yaml")
     parser.add_argument("after", type=Path, help="another")
     parser.add_argument("--known", type=Path, help="differences that have their reason")
+    parser.add_argument("--format", choices=["text", "markdown"], default="text")
     flags = parser.parse_args(argv)
     try:
         found = differences(load(flags.before), load(flags.after))
-        text, explained = report(found, known(flags.known) if flags.known else {})
+        reasons = known(flags.known) if flags.known else {}
+        text, explained = report(found, reasons)
+        if flags.format == "markdown":
+            text = markdown(found, reasons)
     except CompareError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,5 +1,7 @@
 """conformance.yaml: the run for machines, in the spirit of Gateway API's ConformanceReport.
 
+`conformance.schema.json` says what it looks like, and each that is written is held to it.
+
 Source: kubernetes-sigs/gateway-api `conformance/apis/v1/conformancereport.go`: profiles,
 core and extended, statistics and failures.
 """
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import yaml
 
 from fixtures.secrets import redact_prose
@@ -51,10 +54,14 @@ class Run:
     began: float
     seconds: float
     is_default: bool
+    lost: str = ""
+
+
+SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
 
 
 def render(run: Run, verdicts: list[Verdict]) -> str:
-    """The report as YAML."""
+    """The report as YAML; raises jsonschema.ValidationError for one that is none."""
     profiles = sorted({v.requirement.profile for v in verdicts})
     report = {
         "apiVersion": "conformance.ai-gateway/v1alpha1",
@@ -68,6 +75,9 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
             for name in profiles
         ],
     }
+    if run.lost:
+        report["lost"] = run.lost
+    jsonschema.validate(report, SCHEMA)
     return redact_prose(yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=100))
 
 

@@ -23,7 +23,7 @@ from fixtures.plugin import (
 from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
-from reports import allure_labels, conformance, diagnostics, summary, traceability
+from reports import allure_labels, compare, conformance, diagnostics, summary, traceability
 from reports.restarts import restarts
 
 DEFAULT_OUT = Path(__file__).parent / "out"
@@ -31,6 +31,8 @@ _WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results"
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
 _lost_key = pytest.StashKey[str]()
+_baseline_key = pytest.StashKey[set[str]]()
+_unjudged_key = pytest.StashKey[list[str]]()
 _restarts_key = pytest.StashKey[list[str]]()
 
 
@@ -42,12 +44,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FOLDER",
         help="write the reports there (default: reports/out)",
     )
+    parser.getgroup("conformance").addoption(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="a conformance.yaml: fail only for what is not nonconformant there",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Switch Allure and JUnit on for runs of the suites, unless they are asked for elsewhere."""
     config.stash[_results_key], config.stash[_began_key] = {}, time.time()
+    if baseline := config.getoption("--baseline"):
+        try:
+            config.stash[_baseline_key] = compare.red(compare.load(baseline))
+        except compare.CompareError as error:
+            raise pytest.UsageError(f"--baseline: {error}") from error
     if not runs_suites(config) or config.option.collectonly:
         return
     out: Path = config.getoption("--reports")
@@ -96,6 +109,8 @@ class _Collector:
         properties = report.user_properties
         ids = next((value for name, value in properties if name == "requirements"), None)
         if not isinstance(ids, list):
+            if report.failed:  # no requirement can be known to be red for it
+                self._session.config.stash.setdefault(_unjudged_key, []).append(report.nodeid)
             return
         result = self._results.setdefault(report.nodeid, TestResult(report.nodeid, ids, "passed"))
         result.seconds += report.duration
@@ -154,8 +169,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
         began = config.stash[_began_key]
         config.stash[_restarts_key] = restarts(kube.all("v1", "Pod"), began)
-    if exitstatus == 0 and (disagreeing or (closed and config.getoption("--strict-gaps"))):
+    strict = closed and config.getoption("--strict-gaps")
+    if exitstatus == 0 and (disagreeing or strict):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if exitstatus in (0, pytest.ExitCode.TESTS_FAILED) and _as_before(config, verdicts):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED if strict else pytest.ExitCode.OK
+
+
+def _as_before(config: pytest.Config, verdicts: list[Verdict]) -> bool:
+    """Whether nothing is red that was not in the baseline; False without one."""
+    known = config.stash.get(_baseline_key, None)
+    if known is None or config.stash.get(_unjudged_key, []):
+        return False
+    return {v.requirement.id for v in verdicts if v.failed} <= known
 
 
 def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
@@ -172,6 +198,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         began=config.stash[_began_key],
         seconds=time.time() - config.stash[_began_key],
         is_default=folder == DEMO,
+        lost=config.stash.get(_lost_key, ""),
     )
     (out / "conformance.yaml").write_text(conformance.render(run, verdicts))
     (out / "traceability.md").write_text(traceability.render(config.stash[readings_key], verdicts))
@@ -182,7 +209,11 @@ def pytest_terminal_summary(
 ) -> None:
     if _is_reported(config):
         ended = config.stash.get(_restarts_key, [])
-        summary.write(terminalreporter, _verdicts(config), config.getoption("--reports"), ended)
+        verdicts = _verdicts(config)
+        summary.write(terminalreporter, verdicts, config.getoption("--reports"), ended)
+        if _baseline_key in config.stash:
+            known = config.stash[_baseline_key]
+            terminalreporter.write_line(summary.since_baseline(verdicts, known))
         if _lost_key in config.stash:
             terminalreporter.write_line(config.stash[_lost_key], red=True, bold=True)
 

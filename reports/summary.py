@@ -29,6 +29,18 @@ def write(
     out.write_line(f"reports: {_shown(folder)} ({written})")
 
 
+def since_baseline(verdicts: list[Verdict], known: set[str]) -> str:
+    """What is red of the verdicts, against what was red before."""
+    red = [v.requirement.id for v in verdicts if v.failed]
+    newly = [one for one in red if one not in known]
+    ran = {v.requirement.id for v in verdicts if v.verdict != NOT_RUN}
+    mended = sorted(known & ran - set(red))
+    parts = {"newly red": newly, "red as before": [one for one in red if one in known],
+             "red no more": mended}  # fmt: skip
+    said = [f"{what}: {', '.join(ids)}" for what, ids in parts.items() if ids]
+    return f"against the baseline: {'; '.join(said) or 'nothing is red, and nothing was'}"
+
+
 def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -> None:
     failed = [v for v in verdicts if v.failed]
     out.section(f"profile {name}", "=", bold=True)

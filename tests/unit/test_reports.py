@@ -1,0 +1,107 @@
+"""conformance.yaml is what its schema says, and a baseline forgives what was red before."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from fixtures.requirements import by_id, read_all
+from fixtures.verdicts import Failure, TestResult, Verdict, judge
+from manifests import FOLDER
+from reports import conformance
+from reports.compare import differences, markdown, red
+from reports.plugin import _as_before, _baseline_key, _unjudged_key
+from reports.summary import since_baseline
+
+SUITES = Path(__file__).parent.parent.parent / "suites"
+KNOWN = by_id(read_all(SUITES))
+
+
+def verdicts(*failed: str, skipped: str = "") -> list[Verdict]:
+    """Of all requirements: these are red, one is not applicable, MP-1 is conformant."""
+    found = [TestResult("test_mp_1", ["MP-1"], "passed", seconds=1.5)]
+    for one in failed:
+        why = Failure(f"test_{one}", "backend", "path /a", "path /b", "text")
+        found.append(TestResult(f"test_{one}", [one], "failed", failure=why))
+    if skipped:
+        found.append(TestResult("test_skipped", [skipped], "skipped", reason="no GPU"))
+    return judge(KNOWN, found)
+
+
+def written(judged: list[Verdict], **more: Any) -> dict[str, Any]:
+    run = {
+        "cluster": "embedded", "kustomization": FOLDER / "conformance", "images": [], "claimed": [],
+        "components": {"kubernetes": "v1"}, "began": 0.0, "seconds": 2.0, "is_default": True,
+    }  # fmt: skip
+    text = conformance.render(conformance.Run(**{**run, **more}), judged)
+    loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+@pytest.mark.parametrize("more", [{}, {"lost": "the cluster was lost"}, {"claimed": ["openshift"]}])
+def test_what_is_written_keeps_to_the_schema(more: dict[str, Any]) -> None:
+    found = written(verdicts("MP-2", skipped="MP-3"), **more)
+    jsonschema.validate(found, conformance.SCHEMA)
+    (profile,) = [p for p in found["profiles"] if p["name"] == "mixed_providers"]
+    seen = {one["id"]: one for one in profile["requirements"]}
+    assert [seen[f"MP-{n}"]["verdict"] for n in (1, 2, 3)] == [
+        "conformant", "nonconformant", "not applicable",
+    ]  # fmt: skip
+    assert (seen["MP-1"]["seconds"], seen["MP-1"]["tests"]) == (1.5, ["test_mp_1"])
+    assert found.get("lost") == more.get("lost")
+
+
+WRONG = {
+    "a verdict that is none": lambda one: one.update(verdict="fine"),
+    "red without a failure": lambda one: one.update(verdict="nonconformant"),
+    "not applicable without a reason": lambda one: one.update(verdict="not applicable"),
+    "proved by no test": lambda one: one.update(tests=[]),
+    "an id of another kind": lambda one: one.update(id="mp1"),
+    "an unknown field": lambda one: one.update(remark="x"),
+    "no sentence": lambda one: one["source"].pop("quote"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_is_none_is_refused(wrong: str) -> None:
+    found = written(verdicts())
+    (profile,) = [p for p in found["profiles"] if p["name"] == "mixed_providers"]
+    WRONG[wrong](next(one for one in profile["requirements"] if one["id"] == "MP-1"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, conformance.SCHEMA)
+
+
+class Config:
+    """As much of pytest's as the baseline asks for."""
+
+    def __init__(self, known: set[str], unjudged: list[str]) -> None:
+        self.stash = pytest.Stash()
+        self.stash[_baseline_key], self.stash[_unjudged_key] = known, unjudged
+
+
+@pytest.mark.parametrize(
+    ("known", "unjudged", "forgiven"),
+    [
+        ({"MP-2", "MP-3"}, [], True),
+        ({"MP-3"}, [], False),
+        ({"MP-2"}, ["tests/kind/test_api_servers.py::test_one"], False),
+    ],
+)
+def test_baseline(known: set[str], unjudged: list[str], forgiven: bool) -> None:
+    config: Any = Config(known, unjudged)
+    assert _as_before(config, verdicts("MP-2")) is forgiven
+
+
+def test_what_is_said_of_the_baseline() -> None:
+    said = since_baseline(verdicts("MP-2", "MP-4"), {"MP-1", "MP-4", "MP-9"})
+    assert said == ("against the baseline: newly red: MP-2; red as before: MP-4; red no more: MP-1")
+
+
+def test_differences_as_a_table() -> None:
+    before, after = written(verdicts()), written(verdicts("MP-1"))
+    assert red(after) == {"MP-1"}
+    table = markdown(differences(before, after), {"MP-1": ("nonconformant", "a | b")})
+    assert table.splitlines()[2] == ("| newly red | MP-1 | conformant | nonconformant | a \\| b |")
+    assert markdown([], {}) == "No differences."
