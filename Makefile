@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 5
-KIND_WORKERS ?= 6
+KIND_WORKERS ?= 5
 CLUSTER ?= embedded
 
 N ?= 20

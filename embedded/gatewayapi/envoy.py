@@ -113,10 +113,17 @@ def upstream_tls(server_name: str) -> Object:
 
 
 def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Object:
+    """Looks into TLS handshakes where filter chains are chosen by the name that is asked for."""
+    inspector = {
+        "name": "envoy.filters.listener.tls_inspector",
+        "typed_config": {"@type": _EXT + "filters.listener.tls_inspector.v3.TlsInspector"},
+    }
+    by_name = any("filter_chain_match" in chain for chain in filter_chains)
     return {
         "name": name,
         "address": address(host, port),
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        **({"listener_filters": [inspector]} if by_name else {}),
         "filter_chains": filter_chains,
     }
 

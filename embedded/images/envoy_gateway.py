@@ -153,7 +153,7 @@ class Controller(GatewayController):
                 config = f"{li['protocol'].lower()}.{port}.{li['name']}"
                 tls = self._certificate(gateway, li)
                 chain = envoy.filter_chain(config, filters, tls if isinstance(tls, dict) else None)
-                if tls and "hostname" in li and len(group) > 1:
+                if tls and "hostname" in li:  # who asks for another name finds nobody, as on Istio
                     chain["filter_chain_match"] = {"server_names": [li["hostname"]]}
                 chains[port].append(chain)
                 configs.append({"name": config, "virtual_hosts": virtual_hosts(routes[li["name"]])})

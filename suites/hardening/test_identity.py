@@ -10,7 +10,7 @@ from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Sent, Stack
-from fixtures.tokens import altered, expected_later, of_another_key, padded
+from fixtures.tokens import altered, expected_later, of_another_key, padded, unsigned
 from fixtures.verdicts import Decision
 from suites.hardening.wire import Wire, expect
 from suites.mixed_providers.providers import LOCAL, OPENAI
@@ -96,11 +96,12 @@ def test_a_token_elsewhere_is_none(stack: Stack, alice: Identity, model: Provide
 
 @requirement("HD-4")
 @pytest.mark.capability("token_signing_key")
-@pytest.mark.parametrize("forge", [of_another_key, expected_later, padded])
+@pytest.mark.parametrize("forge", [of_another_key, unsigned, expected_later, padded])
 def test_tokens_of_nobody_are_refused(
     stack: Stack, access: Access, alice: Identity, forge: Callable[[Identity, Access], Identity]
 ) -> None:
-    """His own token is good; the same claims otherwise signed, too early, or swollen, are not."""
+    """His own token is good; the same claims otherwise signed or not at all, too early, or swollen
+    are not."""
     forged = forge(alice, access)
     for model in (LOCAL, OPENAI):
         stack.models(model, alice).expect_status(200)

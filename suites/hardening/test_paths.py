@@ -2,10 +2,13 @@
 
 import pytest
 
+from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT
+from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
 from suites.hardening.spellings import spellings
+from suites.hardening.wire import ENDED, Wire, expect
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
@@ -62,6 +65,18 @@ def test_another_host_is_nobodys(stack: Stack, heavy_user: Identity, host: str) 
         path = f"{provider.path}/v1/models"
         stack.send("GET", path, heavy_user, headers={"host": host}).expect_refusal(404)
         stack.send("GET", f"https://{host}{path}", heavy_user).expect_refusal(404)
+
+
+@requirement("HD-11")
+@pytest.mark.parametrize("name", ["other.example", "maas-api.opendatahub.svc"])
+def test_a_connection_for_another_name_is_nobodys(
+    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, name: str
+) -> None:
+    """In SNI (RFC 6066, section 3), while Host is the gateway's."""
+    status, received = Wire(kube, access, stack, heavy_user, OPENAI).send_under(name)
+    reached = [one.backend for one in received]
+    expect(reached == [], BACKEND, "no request", f"requests at {reached}")
+    expect(status in (ENDED, 404, 421), CLIENT, "the end, 404 or 421", f"status {status}")
 
 
 @requirement("HD-12")
