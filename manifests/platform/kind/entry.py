@@ -11,12 +11,15 @@ SUCCEEDED, UNREACHABLE, NOT_SUPPORTED = 0, 4, 7
 
 
 async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Everything that one side sends, until it ends its half."""
-    with contextlib.suppress(OSError):
+    """Everything that one side sends, until it ends its half; a connection that it breaks off is
+    broken off on the other side too."""
+    try:
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+    except OSError:
+        writer.transport.abort()
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
