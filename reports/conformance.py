@@ -1,6 +1,6 @@
 """conformance.yaml: the run for machines, in the spirit of Gateway API's ConformanceReport.
 
-`conformance.schema.json` says what it looks like, and each that is written is held to it.
+`conformance.schema.json` says what it looks like, and each that was written is held to it.
 
 Source: kubernetes-sigs/gateway-api `conformance/apis/v1/conformancereport.go`: profiles,
 core and extended, statistics and failures.
@@ -61,7 +61,7 @@ SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_tex
 
 
 def render(run: Run, verdicts: list[Verdict]) -> str:
-    """The report as YAML; raises jsonschema.ValidationError for one that is none."""
+    """The report as YAML."""
     profiles = sorted({v.requirement.profile for v in verdicts})
     report = {
         "apiVersion": "conformance.ai-gateway/v1alpha1",
@@ -77,8 +77,18 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     }
     if run.lost:
         report["lost"] = run.lost
-    jsonschema.validate(report, SCHEMA)
-    return redact_prose(yaml.safe_dump(report, sort_keys=False, allow_unicode=True, width=100))
+    return redact_prose(
+        yaml.dump(report, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100)
+    )
+
+
+def problem(text: str) -> str:
+    """What the schema has against a report; "" when nothing."""
+    try:
+        jsonschema.validate(yaml.load(text, Loader=yaml.CSafeLoader), SCHEMA)
+    except jsonschema.ValidationError as error:
+        return f"{error.json_path}: {error.message}"
+    return ""
 
 
 def _components(run: Run) -> dict[str, Any]:

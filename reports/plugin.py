@@ -31,6 +31,7 @@ _WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results"
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
 _lost_key = pytest.StashKey[str]()
+_problem_key = pytest.StashKey[str]()
 _baseline_key = pytest.StashKey[set[str]]()
 _unjudged_key = pytest.StashKey[list[str]]()
 _restarts_key = pytest.StashKey[list[str]]()
@@ -169,6 +170,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
         began = config.stash[_began_key]
         config.stash[_restarts_key] = restarts(kube.all("v1", "Pod"), began)
+    disagreeing |= _problem_key in config.stash
     strict = closed and config.getoption("--strict-gaps")
     if exitstatus == 0 and (disagreeing or strict):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -179,7 +181,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def _as_before(config: pytest.Config, verdicts: list[Verdict]) -> bool:
     """Whether nothing is red that was not in the baseline; False without one."""
     known = config.stash.get(_baseline_key, None)
-    if known is None or config.stash.get(_unjudged_key, []):
+    if known is None or config.stash.get(_unjudged_key, []) or _problem_key in config.stash:
         return False
     return {v.requirement.id for v in verdicts if v.failed} <= known
 
@@ -200,7 +202,10 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         is_default=folder == DEMO,
         lost=config.stash.get(_lost_key, ""),
     )
-    (out / "conformance.yaml").write_text(conformance.render(run, verdicts))
+    text = conformance.render(run, verdicts)
+    (out / "conformance.yaml").write_text(text)
+    if problem := conformance.problem(text):
+        config.stash[_problem_key] = f"conformance.yaml is not what its schema says: {problem}"
     (out / "traceability.md").write_text(traceability.render(config.stash[readings_key], verdicts))
 
 
@@ -214,6 +219,8 @@ def pytest_terminal_summary(
         if _baseline_key in config.stash:
             known = config.stash[_baseline_key]
             terminalreporter.write_line(summary.since_baseline(verdicts, known))
+        if _problem_key in config.stash:
+            terminalreporter.write_line(config.stash[_problem_key], red=True, bold=True)
         if _lost_key in config.stash:
             terminalreporter.write_line(config.stash[_lost_key], red=True, bold=True)
 

@@ -139,5 +139,5 @@ def _expand(word: str, env: dict[str, str]) -> str:
 
 def base_environment() -> dict[str, str]:
     """What every process needs of the machine's environment, and nothing more."""
-    kept = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE", "PYTHONPATH")
+    kept = ("PATH", "LANG", "TMPDIR", "SSL_CERT_FILE", "PYTHONPATH", "PYTHONPYCACHEPREFIX")
     return {name: os.environ[name] for name in kept if name in os.environ}

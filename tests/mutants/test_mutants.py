@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,16 +64,25 @@ def deployment(mutant: Mutant) -> list[str]:
     ]
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Ours, but with compiled modules kept for all runs of this session: a fifth of a run's CPU
+    goes into compiling them anew where the environment says not to write any."""
+    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    session = next(one for one in folder.parents if one.name.startswith("pytest-"))
+    return {**kept, "PYTHONPYCACHEPREFIX": str(session / "compiled")}
+
+
 def run_suite(profile: str, arguments: list[str], folder: Path) -> tuple[int, dict[str, Any], str]:
     """Run a suite in a process of its own: (exit code, its profile's report, its output)."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", f"suites/{profile}", "--cluster=embedded", "-q",
          f"--reports={folder}", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False,
+        cwd=ROOT, env=environment(folder), capture_output=True, text=True,
+        timeout=TIMEOUT_SECONDS, check=False,
     )  # fmt: skip
     report = folder / "conformance.yaml"
     assert report.exists(), f"the suite did not run:\n{done.stdout}{done.stderr}"
-    profiles = yaml.safe_load(report.read_text())["profiles"]
+    profiles = yaml.load(report.read_text(), Loader=yaml.CSafeLoader)["profiles"]
     (found,) = [p for p in profiles if p["name"] == profile]
     return done.returncode, found, done.stdout
 
