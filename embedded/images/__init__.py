@@ -1,8 +1,10 @@
 """The image catalogue: container image name → what runs in its place.
 
 One module an image; each has `main(argv)` and says what it stands for. `--image
-NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of your own, for
-example a real Authorino or your build of a component.
+NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of your own. It has a
+`$KUBECONFIG` for its ServiceAccount, since nothing is mounted where client libraries look for one,
+and the container's mounts below `$CONTAINER_ROOT`; `$(POD_IP)` and the container's other variables
+are filled in in COMMAND.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class Image:
     flags: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
     replaces_command: bool = True
+    is_foreign: bool = False  # of `--image`
 
     def argv(self, command: list[str], arguments: list[str]) -> list[str]:
         """The process's words for a container's `command` and `args`."""
@@ -110,7 +113,7 @@ class Catalogue:
             if not equals or not command.strip():
                 raise ValueError(f"--image wants NAME=COMMAND, got {override!r}")
             images = {n: image for n, image in images.items() if canonical(n) != canonical(name)}
-            images[canonical(name)] = Image(program=tuple(shlex.split(command)))
+            images[canonical(name)] = Image(program=tuple(shlex.split(command)), is_foreign=True)
         return Catalogue(images)
 
     def find(self, reference: str) -> Image:

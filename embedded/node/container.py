@@ -7,11 +7,13 @@ expansion), `third_party/forked/golang/expansion`.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+from embedded.apiserver.admission import TOKEN_MOUNT
 from embedded.apiserver.api import Api
 from embedded.images import Catalogue
 from embedded.net import unprivileged
@@ -39,10 +41,14 @@ def process(
     env = _service_links(api, pod) | cluster_env
     env |= {"CONTAINER_ROOT": str(root), "POD_IP": pod["status"]["podIP"]}
     env |= _environment(api, pod, container)
+    if image.is_foreign and TOKEN_MOUNT in mounts:
+        env["KUBECONFIG"] = str(_kubeconfig(root, Path(mounts[TOKEN_MOUNT]), pod, cluster_env))
     expanded = {name: _expand(value, env) for name, value in env.items()}
     command = [_expand(word, expanded) for word in container.get("command", [])]
     arguments = [_expand(word, expanded) for word in container.get("args", [])]
     argv = image.argv(command, arguments)
+    if image.is_foreign:
+        argv = [_expand(word, expanded) for word in argv]
     return Process(
         argv=[_inside(word, mounts) for word in argv],
         env={name: _inside(value, mounts) for name, value in expanded.items()},
@@ -67,6 +73,24 @@ def _mount(container: Object, volumes: Volumes, root: Path) -> dict[str, str]:
             target.symlink_to(source)
         mounts[mount["mountPath"].rstrip("/")] = str(target)
     return dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
+
+
+def _kubeconfig(root: Path, mount: Path, pod: Object, cluster_env: dict[str, str]) -> Path:
+    """A kubeconfig of the Pod's ServiceAccount, whose token is read anew when it is renewed."""
+    host, port = (cluster_env[f"KUBERNETES_SERVICE_{what}"] for what in ("HOST", "PORT"))
+    cluster = {"server": f"https://{host}:{port}", "certificate-authority": str(mount / "ca.crt")}
+    context = {"cluster": "cluster", "user": "account", "namespace": pod["metadata"]["namespace"]}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "cluster",
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": "account", "user": {"tokenFile": str(mount / "token")}}],
+        "contexts": [{"name": "cluster", "context": context}],
+    }
+    path = root / "kubeconfig"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    return path
 
 
 def _inside(word: str, mounts: dict[str, str]) -> str:
