@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.state import State, alive
-from reports.compare import differences, load
+from reports.compare import CompareError, differences, load
 from tests.bench import memory
 
 ROOT = Path(__file__).parent.parent
+REPORTS = ROOT / "reports" / "out" / "soak"  # of each run what it said and its reports
 LOOK_SECONDS = 5.0
 GONE_SECONDS = 10.0  # what ends with its cluster has so long to do it
 
@@ -52,6 +54,8 @@ def main() -> None:
     parser.add_argument("--workers", default="5", help="pytest-xdist's workers (default: 5)")
     parser.add_argument("--loaded", action="store_true", help="keep every core busy meanwhile")
     flags = parser.parse_args()
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, load_of(flags.loaded):
         sys.exit(soak(Path(folder), flags.n, flags.workers))
 
@@ -75,16 +79,20 @@ def _spin() -> None:
         pass
 
 
-def soak(folder: Path, count: int, workers: str) -> int:
+def soak(tmp: Path, count: int, workers: str) -> int:
     """Run the suite so often; the exit code."""
-    runs, changed = [], 0
+    runs: list[Run] = []
+    changed = 0
     for number in range(1, count + 1):
-        reports = folder / f"reports-{number}"
-        run = one_run(folder / "tmp", reports, workers)
+        run = one_run(tmp / str(number), REPORTS / str(number), workers)
         runs.append(run)
         print(f"run {number} of {count}: {run}", flush=True)
-        first, here = (folder / f"reports-{n}" / "conformance.yaml" for n in (1, number))
-        for difference in differences(load(first), load(here)):
+        try:
+            first, here = (load(REPORTS / str(n) / "conformance.yaml") for n in (1, number))
+        except CompareError as error:  # a run that failed, and says so above
+            print(f"  not compared: {error}; see {REPORTS / f'{number}.log'}", flush=True)
+            continue
+        for difference in differences(first, here):
             changed += 1
             print(f"  since run 1: {difference}", flush=True)
     seconds = sorted(run.seconds for run in runs)
@@ -116,9 +124,7 @@ def one_run(tmp: Path, reports: Path, workers: str) -> Run:
     run = Run(suite.returncode, time.monotonic() - began, looks)
     run.left = left_behind(tmp)
     if not run.left:
-        for path in sorted(tmp.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        tmp.rmdir()
+        shutil.rmtree(tmp)
     return run
 
 

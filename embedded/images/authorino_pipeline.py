@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from embedded import cel
-from embedded.images.authorino_limiter import REVIEWS_PER_SECOND, Hurried, Limiter
+from embedded.images.authorino_limiter import Hurried, Limiter
 from embedded.kube import Kube, KubeError
 from embedded.selectors import select
 
@@ -68,7 +68,7 @@ class Pipeline:
         spec: Object,
         kube: Kube,
         client: httpx.AsyncClient,
-        reviews_per_second: float = REVIEWS_PER_SECOND,
+        reviews_per_second: float,
     ) -> None:
         for phase, known in _KNOWN.items():
             for name, rule in (spec.get(phase) or {}).items():

@@ -5,9 +5,9 @@ Stands for quay.io/kuadrant/limitador. Upstream: Kuadrant/limitador
 `storage/in_memory.rs` (counters), `main.rs` (a file that cannot be read or understood changes
 nothing). Reads the limits file that Kuadrant writes and reloads it when it changes; counters of
 limits that stay are kept.
-Of the HTTP API (`http_api/server.rs`) it has what reads: `/status`, `/limits/{namespace}` and
-`/counters/{namespace}`, which ask nobody who he is.
-Left out: checks and reports over HTTP, metrics, persistent storages, rate-limit response headers.
+Of the HTTP API (`http_api/server.rs`) it has `/status` and `/counters/{namespace}`, which ask
+nobody who he is. Left out: the rest of it, metrics, persistent storages, rate-limit response
+headers.
 """
 
 from __future__ import annotations
@@ -113,13 +113,10 @@ class Limits:
                 self._counters[key] = counter
             counter.value += hits
 
-    def limits(self, namespace: str) -> list[Limit]:
-        """Those of a namespace."""
-        return self._limits.get(namespace, [])
-
     def counters(self, namespace: str) -> list[tuple[Limit, tuple[str, ...], int, float]]:
         """Those that run: (limit, the variables' values, what is left, seconds to the end)."""
-        now, known = self._clock(), {limit.identity: limit for limit in self.limits(namespace)}
+        now, limits = self._clock(), self._limits.get(namespace, [])
+        known = {limit.identity: limit for limit in limits}
         return [
             (known[key[:-1]], key[-1], known[key[:-1]].maximum - found.value, found.ends - now)
             for key, found in self._counters.items()
@@ -173,7 +170,6 @@ class Shown:
     async def serve(self, port: int) -> None:
         routes = [
             Route("/status", self._status),
-            Route("/limits/{namespace:path}", self._shown_limits),
             Route("/counters/{namespace:path}", self._shown_counters),
         ]
         config = uvicorn.Config(
@@ -184,10 +180,6 @@ class Shown:
 
     async def _status(self, _: Request) -> PlainTextResponse:
         return PlainTextResponse("OK")
-
-    async def _shown_limits(self, request: Request) -> JSONResponse:
-        found = self._limits.limits(request.path_params["namespace"])
-        return JSONResponse([_shown(limit) for limit in found])
 
     async def _shown_counters(self, request: Request) -> JSONResponse:
         found = self._limits.counters(request.path_params["namespace"])

@@ -4,26 +4,26 @@ On different routes: Authorino asks five times a second for each (HD-35), and th
 others.
 """
 
-import time
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.evidence import CLIENT
+from fixtures.evidence import CLIENT, ID_HEADER, expect
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.local_models import local_model
 from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Exchange, Identity, Stack, hurried
 from fixtures.verdicts import CLOSED, PRESENT, Decision
-from suites.hardening.wire import expect
+from fixtures.waiting import until
 from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI, VLLM
 
 FREE_REQUESTS, PREMIUM_TOKENS = 5, 50_000
 CROWD = 50
-SLOW_REQUESTS, SLOW_SECONDS, STARTED_SECONDS = 20, 12, 5
+SLOW_REQUESTS, SLOW_SECONDS, STARTED_SECONDS = 20, 12, 8
 
 
 def at_once(count: int, ask: Callable[[int], Exchange]) -> list[Exchange]:
@@ -69,12 +69,15 @@ def test_parallel_usage_is_all_counted(stack: Stack, premium_user: Identity) -> 
 def test_nobody_waits_for_the_slow(stack: Stack, heavy_user: Identity) -> None:
     """While twenty requests of one user wait for a provider, others are served by it."""
     other = stack.account_token(f"{TIER_PREFIX}enterprise")
-    wish = {"hang": SLOW_SECONDS}
+    wish, together = {"hang": SLOW_SECONDS}, {ID_HEADER: f"conformance-{uuid.uuid4()}"}
     with ThreadPoolExecutor(SLOW_REQUESTS) as pool:
         waiting = [
-            pool.submit(stack.chat, OPENAI, heavy_user, recorder=wish) for _ in range(SLOW_REQUESTS)
+            pool.submit(stack.chat, OPENAI, heavy_user, together, recorder=wish)
+            for _ in range(SLOW_REQUESTS)
         ]
-        time.sleep(STARTED_SECONDS)
+        until("all of them at the provider",
+              lambda: len(stack.records_of(OPENAI, together[ID_HEADER])),
+              lambda count: count == SLOW_REQUESTS, STARTED_SECONDS)  # fmt: skip
         for provider in (OPENAI, LOCAL):
             stack.chat(provider, other).expect_status(200)
         early = [one.result().status for one in waiting if one.done()]

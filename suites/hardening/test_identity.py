@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, expect
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Sent, Stack
 from fixtures.tokens import altered, expected_later, of_another_key, padded, unsigned
 from fixtures.verdicts import Decision
-from suites.hardening.wire import Wire, expect
+from suites.hardening.wire import Wire
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 FORGED = {"X-MaaS-Username": "root", "X-MaaS-Tier": "enterprise", "X-MaaS-Group": '["admins"]'}

@@ -1,15 +1,15 @@
 """Requests that break the rules of HTTP (RFC 9112), that are unusual, or that ask nothing."""
 
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, Record, expect
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
-from suites.hardening.wire import ENDED, Wire, expect
+from suites.hardening.wire import ENDED, Wire, with_length
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 # What follows the request line, Host, Authorization and the id; `|` ends a line.
@@ -30,18 +30,12 @@ BROKEN = {
 }
 
 
-def whole(wire: Wire) -> str:
-    """What follows the head of a request that is as it should be."""
-    body = wire.body()
-    return f"Content-Length: {len(body)}||{body}"
-
-
 @pytest.fixture
 def wire(kube: Kube, access: Access, stack: Stack, heavy_user: Identity) -> Wire:
     """The MaaS gateway, by a user whose request is served when it is whole: what is refused below
     is not refused for anything else."""
     made = Wire(kube, access, stack, heavy_user, OPENAI)
-    status, received = made.send(whole(made))
+    status, received = made.send(with_length(made.body()))
     served = (status, [one.backend for one in received])
     expect(served == (200, [OPENAI.name]), CLIENT, "a whole request served", f"{served}")
     return made
@@ -69,25 +63,32 @@ def chunked(body: str, extension: str = "", trailers: str = "") -> str:
     return f"Transfer-Encoding: chunked||{parts}0|{trailers}|"
 
 
-UNUSUAL = ["chunked", "extensions", "trailers", "expect", "pieces", "many-headers"]
+UNUSUAL: dict[str, Callable[[str], str]] = {
+    "chunked": chunked,
+    "extensions": lambda body: chunked(body, extension=";name=value"),
+    "trailers": lambda body: chunked(body, trailers="X-Trailer: late|"),
+    "expect": lambda body: f"Expect: 100-continue|{with_length(body)}",
+    "many-headers": lambda body: "".join(f"X-{n}: a|" for n in range(80)) + with_length(body),
+}
 
 
 @requirement("HD-33")
-@pytest.mark.parametrize("unusual", UNUSUAL)
-def test_unusual_requests_are_served(wire: Wire, unusual: str) -> None:
+@pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
+def test_unusual_requests_are_served(wire: Wire, unusual: Callable[[str], str]) -> None:
     """What RFC 9112 allows, and few clients send."""
     body = wire.body()
-    plain = f"Content-Length: {len(body)}||{body}"
-    rest = {
-        "chunked": chunked(body),
-        "extensions": chunked(body, extension=";name=value"),
-        "trailers": chunked(body, trailers="X-Trailer: late|"),
-        "expect": f"Expect: 100-continue|{plain}",
-        "pieces": plain,
-        "many-headers": "".join(f"X-{n}: a|" for n in range(80)) + plain,
-    }[unusual]
-    in_pieces = {"pieces": 20, "pause": 0.05} if unusual == "pieces" else {}
-    status, received = wire.send(rest, **in_pieces)  # type: ignore[arg-type]
+    expect_served(wire.send(unusual(body)), body)
+
+
+@requirement("HD-33")
+def test_requests_in_pieces_are_served(wire: Wire) -> None:
+    """Twenty of them, for a second."""
+    body = wire.body()
+    expect_served(wire.send(with_length(body), pieces=20, pause=0.05), body)
+
+
+def expect_served(answer: tuple[int, list[Record]], body: str) -> None:
+    status, received = answer
     expect(status == 200, CLIENT, "status 200", f"status {status}")
     bodies = [(one.backend, one.body) for one in received]
     expect(bodies == [(OPENAI.name, body)], BACKEND, "the body, once", f"{bodies}")
@@ -127,7 +128,7 @@ def test_what_asks_nothing_is_refused(
 @pytest.mark.parametrize("asked", ["half", "list", "word", "deep-lists", "deep-objects"])
 def test_what_asks_maas_api_nothing_is_refused(stack: Stack, asked: str) -> None:
     user = stack.cluster_identity()
-    headers: dict[str, Any] = {"content-type": "application/json"}
+    headers = {"content-type": "application/json"}
     sent = NO_QUESTIONS[asked]
     stack.send("POST", "/maas-api/v1/tokens", user, sent, headers).expect_status(400)
     stack.mint(user).expect_status(201)

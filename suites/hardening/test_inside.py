@@ -9,7 +9,7 @@ from urllib.parse import quote
 import yaml
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND
+from fixtures.evidence import BACKEND, expect
 from fixtures.gateways import endpoint
 from fixtures.kube import Kube
 from fixtures.objects import existing
@@ -17,7 +17,6 @@ from fixtures.pods import Inside, ask_from_inside, service_url
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, USERS, Identity, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
-from suites.hardening.wire import expect
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 VICTIM, NAMED = "system:serviceaccount:somebody:else", "system-serviceaccount-somebody-else-"
@@ -39,7 +38,8 @@ def decided(status: int, holds: bool) -> str:
 
 @requirement("HD-27")
 def test_maas_api_believes_whoever_reaches_it(kube: Kube, stack: Stack, decide: Decision) -> None:
-    """At the gateway the same headers without a token get nobody anything."""
+    """At the gateway the same headers without a token get nobody anything, and a user his token."""
+    stack.mint(stack.cluster_identity()).expect_status(201)
     headers = {"X-MaaS-Username": VICTIM, "X-MaaS-Group": '["system:authenticated"]'}
     body = {"expiration": "10m"}
     outside = stack.send("POST", "/maas-api/v1/tokens", None, body, headers)
@@ -69,8 +69,11 @@ def test_no_key_behind_the_gateway(kube: Kube, access: Access) -> None:
 
 
 @requirement("HD-29")
-def test_a_models_service_asks_nobody(kube: Kube, stack: Stack, decide: Decision) -> None:
-    """What is 401 at the gateway is answered at the model's own Service."""
+def test_a_models_service_asks_nobody(
+    kube: Kube, stack: Stack, alice: Identity, decide: Decision
+) -> None:
+    """What is 401 without a token at the gateway is answered at the model's own Service."""
+    stack.chat(LOCAL, alice).expect_status(200)
     stack.chat(LOCAL).expect_refusal(401)
     scheme, service, port = LOCAL.service.split(":")
     url = service_url(kube, LOCAL.namespace, service, int(port), scheme) + CHAT
@@ -90,13 +93,16 @@ def test_limitador_shows_its_counters(
     limits = [one for text in config["data"].values() for one in yaml.safe_load(text) or []]
     names = sorted({limit["namespace"] for limit in limits})
     pods = kube.all("v1", "Pod", LIMITS[0], LIMITADOR)
-    urls = [
-        f"http://{pod['status']['podIP']}:8080/counters/{quote(name, safe='')}"
-        for pod in pods
-        for name in names
-    ]
+    servers = [f"http://{pod['status']['podIP']}:8080" for pod in pods]
+    urls = [f"{one}/counters/{quote(name, safe='')}" for one in servers for name in names]
     assert urls, f"no Pod or no limits of Limitador: {len(pods)} Pods, {len(names)} namespaces"
-    answers = ask_from_inside(kube, USERS, [Inside("GET", url) for url in urls])
+    asked = [Inside("GET", f"{servers[0]}/status"), *(Inside("GET", url) for url in urls)]
+    (alive, _), *answers = ask_from_inside(kube, USERS, asked)
     account = alice.username.rpartition(":")[2]
     shown = any(status == 200 and account in text for status, text in answers)
-    decide(decided(max(status for status, _ in answers), shown))
+    # Closed is what does not answer to anybody there, or asks who he is; not what is broken.
+    status = max(status for status, _ in answers)
+    works = alive in REFUSED | {200} and (status > 0 or alive == 0)
+    observed = f"/status {alive}, /counters {status}"
+    expect(works, BACKEND, "a Limitador that works", observed)
+    decide(decided(status, shown))

@@ -6,14 +6,14 @@ import uuid
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, expect
 from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, TIER_PREFIX, Identity, Provider, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import SETTLED_SECONDS
-from suites.hardening.wire import Wire, expect
+from suites.hardening.wire import Wire
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import LOCAL, OPENAI, VLLM
 

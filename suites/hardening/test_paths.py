@@ -3,12 +3,12 @@
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, expect
 from fixtures.kube import Kube
 from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
 from suites.hardening.spellings import spellings
-from suites.hardening.wire import ENDED, Wire, expect
+from suites.hardening.wire import ENDED, Wire
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 

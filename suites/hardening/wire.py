@@ -11,13 +11,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fixtures.clusters import Access
-from fixtures.evidence import CLIENT, ID_HEADER, Hop, HopMismatch, Record
+from fixtures.evidence import CLIENT, ID_HEADER, Record, expect
 from fixtures.gateways import Endpoint, endpoint
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, MAAS_GATEWAY, Identity, Provider, Stack
 from fixtures.waiting import REQUEST_SECONDS
 
 ENDED = 0  # the gateway ended the connection without an answer
+
+
+def with_length(body: str) -> str:
+    """What follows the first headers of a request that is as it should be."""
+    return f"Content-Length: {len(body)}||{body}"
 
 
 class Wire:
@@ -34,21 +39,21 @@ class Wire:
         message = {"role": "user", "content": "Hello"}
         return json.dumps({"model": self._provider.model, "messages": [message], **more})
 
-    def head(self, request_id: str) -> str:
-        """The request line and the first headers; the rest is the caller's."""
+    def _raw(self, request_id: str, rest: str) -> bytes:
+        """The request line and the first headers, and the rest that is the caller's."""
         lines = [
             f"POST {self._provider.path}{CHAT} HTTP/1.1",
             f"Host: {self._target.host}",
             f"Authorization: Bearer {self._user.token.reveal()}",
             f"{ID_HEADER}: {request_id}",
         ]
-        return "".join(f"{line}\r\n" for line in lines)
+        return "\r\n".join([*lines, rest.replace("|", "\r\n")]).encode()
 
     def send(self, rest: str, pieces: int = 1, pause: float = 0.0) -> tuple[int, list[Record]]:
         """(status or ENDED, what backends received); `|` in `rest` ends a line, and it goes out
         in so many `pieces`, with pauses of so many seconds between them."""
         request_id = f"conformance-{uuid.uuid4()}"
-        raw = (self.head(request_id) + rest.replace("|", "\r\n")).encode()
+        raw = self._raw(request_id, rest)
         with connect(self._target, self._access) as connection:
             size = -(-len(raw) // pieces)
             *first, last = (raw[start : start + size] for start in range(0, len(raw), size))
@@ -63,7 +68,7 @@ class Wire:
         backends received)."""
         request_id = f"conformance-{uuid.uuid4()}"
         body = self.body()
-        raw = f"{self.head(request_id)}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+        raw = self._raw(request_id, with_length(body))
         try:
             with connect(self._target, self._access, name) as connection:
                 status = status_of(connection, raw)
@@ -74,21 +79,14 @@ class Wire:
     def cut(self, body: str) -> list[Record]:
         """Ask for a stream, go away at its first event, and say what backends had received."""
         request_id = f"conformance-{uuid.uuid4()}"
-        raw = f"{self.head(request_id)}Content-Length: {len(body)}\r\n\r\n{body}"
         with connect(self._target, self._access) as connection:
-            connection.sendall(raw.encode())
+            connection.sendall(self._raw(request_id, with_length(body)))
             seen = b""
             while b"data: " not in seen:
                 piece = connection.recv(4096)
                 expect(bool(piece), CLIENT, "a stream of events", f"{seen[:200]!r}")
                 seen += piece
         return self._stack.records(request_id)
-
-
-def expect(holds: bool, where: str, expected: str, observed: str) -> None:
-    """As an Exchange's, for requests that are none."""
-    if not holds:
-        raise HopMismatch(Hop(where, expected, observed), [])
 
 
 def connect(target: Endpoint, access: Access, name: str = "") -> ssl.SSLSocket:

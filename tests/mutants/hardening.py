@@ -19,6 +19,8 @@ MUTANTS = [
     Mutant("tiers-open-to-all", hd(9)),
     Mutant("bridge-for-anybody", hd(10), hd(2, 3, 4, 8)),
     Mutant("any-host", hd(11)),
+    Mutant("any-name-in-tls", hd(11)),
+    Mutant("trailers-become-headers", hd(1)),
     Mutant("short-headers-only", hd(12), hd(4, 17)),
     Mutant("keys-in-the-log", hd(13)),
     Mutant("credit-for-negative-usage", hd(15)),

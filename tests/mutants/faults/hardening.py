@@ -131,6 +131,48 @@ def _(module: Any) -> None:
     module.virtual_hosts = virtual_hosts
 
 
+@fault("any-name-in-tls", "envoy_gateway")
+def _(module: Any) -> None:
+    """Listeners take connections for every name, and Host alone is looked at."""
+    right = module.envoy.listener
+
+    def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Object:
+        for chain in filter_chains:
+            chain.pop("filter_chain_match", None)
+        found: Object = right(name, host, port, filter_chains)
+        return found
+
+    module.envoy.listener = listener
+
+
+@fault("trailers-become-headers", "envoy_gateway")
+def _(module: Any) -> None:
+    """A filter behind the policies' joins them, as RFC 9110, section 6.5.1, warns of."""
+    import envoy.extensions.filters.http.lua.v3.lua_pb2  # noqa: F401 - known to `@type`
+
+    join = """
+    function envoy_on_request(handle)
+      handle:body()
+      local trailers = handle:trailers()
+      if trailers ~= nil then
+        for name, value in pairs(trailers) do handle:headers():replace(name, value) end
+      end
+    end
+    """
+    right = module.envoy.filter_chain
+
+    def filter_chain(config: str, filters: list[Object], *more: Any, **named: Any) -> Object:
+        source = {"default_source_code": {"inline_string": join}}
+        kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+        joining = {"name": "envoy.filters.http.lua", "typed_config": {"@type": kind, **source}}
+        found: Object = right(config, [*filters, joining], *more, **named)
+        for one in found["filters"]:
+            one["typed_config"]["http_protocol_options"] = {"enable_trailers": True}
+        return found
+
+    module.envoy.filter_chain = filter_chain
+
+
 @fault("credit-for-negative-usage", "wasm_shim")
 def _(_: Any) -> None:
     """What is reported below zero is taken off the next report."""
