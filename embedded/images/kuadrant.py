@@ -3,6 +3,7 @@
 Stands for quay.io/kuadrant/kuadrant-operator (and the limitador-operator). Upstream:
 Kuadrant/kuadrant-operator `internal/controller/{auth,ratelimit,tokenratelimit}_*`,
 `internal/wasm`, `api/v1/merge_strategies.go`; conditions from `api/v1/…_types.go`.
+A Kuadrant object is Ready at once: what it would install is there with the operator.
 Left out: `sectionName` targets, the `merge` strategy, TLSPolicy, DNSPolicy, extensions.
 """
 
@@ -35,6 +36,7 @@ from embedded.kube import Cache, Kube
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
 ROUTES = f"{GROUP}/v1/httproutes"
 AUTH_CONFIGS = "authorino.kuadrant.io/v1beta3/authconfigs"
+KUADRANTS = "kuadrant.io/v1beta1/kuadrants"
 WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
 CONFIG_MAPS = "v1/configmaps"
 LIMITS = "limitador-limits-config-limitador"
@@ -48,7 +50,7 @@ class Operator:
 
     def __init__(self, kube: Kube, namespace: str, timeouts: dict[str, str]) -> None:
         self._kube, self._namespace, self._timeouts = kube, namespace, timeouts
-        watched = [CLASSES, GATEWAYS, ROUTES, AUTH_CONFIGS, WASM_PLUGINS]
+        watched = [CLASSES, GATEWAYS, ROUTES, AUTH_CONFIGS, WASM_PLUGINS, KUADRANTS]
         self._cache = Cache(kube, [*watched, *(kind.resource for kind in KINDS)])
 
     async def run(self) -> None:
@@ -67,6 +69,9 @@ class Operator:
         for kind in KINDS:
             for policy in topology.policies[kind]:
                 await self._status(kind, policy, topology)
+        for one in self._cache.list(KUADRANTS):
+            ready = condition("Ready", True, "Ready", "Kuadrant is ready", one)
+            await self._kube.set_status(KUADRANTS, one, {"conditions": [ready]})
         for gateway in topology.gateways:
             await self._kube.set_status(GATEWAYS, gateway, gateway_status(gateway, topology))
         for route in topology.routes:

@@ -13,6 +13,7 @@ Left out: HTTPS listeners, `Service` destinations of other namespaces, Mutual TL
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 from collections.abc import Callable
 from typing import Any
@@ -137,12 +138,14 @@ class Controller(GatewayController):
         ]
 
         def snapshot(address: str) -> Snapshot:
+            # A container's loopback is its own, and where `kubectl port-forward` comes from.
+            bind = address if ipaddress.ip_address(address).is_loopback else "0.0.0.0"
             listeners, configs = [], []
             for li in served:
                 config, port = f"route-{li['port']}", li["port"]
                 chain = envoy.filter_chain(config, [], edge=False, idle=STREAM_IDLE_TIMEOUT)
                 real = unprivileged(port)
-                listeners.append(envoy.listener(f"listener-{port}", address, real, [chain]))
+                listeners.append(envoy.listener(f"listener-{port}", bind, real, [chain]))
                 hosts = virtual_hosts(routes[li["name"]])
                 configs.append({"name": config, "virtual_hosts": hosts})
             return Snapshot(clusters, listeners, configs)

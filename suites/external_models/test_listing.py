@@ -13,6 +13,7 @@ EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}
 
 
 @requirement("EM-10")
+@pytest.mark.capability("demo_maas")
 @pytest.mark.parametrize("model", EXTERNAL)
 def test_external_entry(stack: Stack, alice: Identity, model: str) -> None:
     """The example's fields and values, and no url."""
@@ -35,6 +36,7 @@ def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
 
 
 @requirement("EM-11")
+@pytest.mark.capability("demo_maas")
 def test_order(kube: Kube, stack: Stack, local: Provider, member: Identity) -> None:
     """Whatever has a url comes first; the rest is the registry, line by line."""
     registry = existing(kube, "v1", "ConfigMap", "opendatahub", "external-model-registry")

@@ -19,7 +19,10 @@ from fixtures.stack import CHAT, USERS, Identity, Stack
 from fixtures.verdicts import CLOSED, PRESENT, Decision
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
-VICTIM, NAMED = "system:serviceaccount:somebody:else", "system-serviceaccount-somebody-else-"
+VICTIM, NAMED = (
+    "system:serviceaccount:conformance-somebody:else",
+    "system-serviceaccount-conformance-somebody-else-",
+)
 REFUSED = {0, 401, 403}  # 0: no connection at all, as a NetworkPolicy has it
 LIMITS = ("kuadrant-system", "limitador-limits-config-limitador")
 LIMITADOR = {"app": "limitador"}

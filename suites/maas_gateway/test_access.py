@@ -215,6 +215,7 @@ def test_account_inherits_the_tier_of_its_namespace(
 
 
 @requirement("MG-17")
+@pytest.mark.capability("demo_maas")
 @pytest.mark.parametrize("tier", ["premium", "enterprise"])
 def test_tier_by_group(stack: Stack, tier: str) -> None:
     """tier-to-group-mapping gives the group of these users that tier."""
@@ -314,6 +315,7 @@ def name_of(model: Provider) -> str:
 
 
 @requirement("MG-18")
+@pytest.mark.capability("demo_maas")
 def test_highest_level_wins(stack: Stack) -> None:
     """In groups of free, premium and enterprise."""
     user = stack.cluster_identity("conformance-double-users")

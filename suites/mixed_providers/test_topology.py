@@ -116,9 +116,12 @@ def test_provider_has_its_own_route_and_policy(kube: Kube, provider: str) -> Non
     ("namespace", "name", "image"),
     [
         ("ai-gateway-system", "ai-gateway-controller", "ghcr.io/nerdalert/wg-ai-gateway:latest"),
-        ("opendatahub", "maas-api", "ghcr.io/nerdalert/maas-api:external-models"),
+        pytest.param(
+            "opendatahub", "maas-api", "ghcr.io/nerdalert/maas-api:external-models",
+            marks=pytest.mark.capability("demo_maas"),
+        ),
     ],
-)
+)  # fmt: skip
 def test_image_is_the_fork(kube: Kube, namespace: str, name: str, image: str) -> None:
     """The documented image, and `kubectl rollout status` has nothing to wait for."""
     deployment = existing(kube, "apps/v1", "Deployment", namespace, name)

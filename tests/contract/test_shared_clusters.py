@@ -1,0 +1,262 @@
+"""A cluster that is others' too: what is left alone, what goes away again, and who may what."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixtures.clusters import ClusterError, Wanted
+from fixtures.clusters.existing import record
+from fixtures.clusters.existing.permissions import cluster_role, needs
+from fixtures.clusters.openshift import OpenShiftCluster
+from fixtures.kube import Kube
+from fixtures.ownership import RUN, ForeignObject, Ownership
+from fixtures.shared import SharedKube
+from manifests import FOLDER, render
+from tests.conftest import Cluster
+from tests.snapshot import differences, taken
+
+TIERS = "maas-default-gateway-tier-"
+MAPPING = ("v1", "ConfigMap", "opendatahub", "tier-to-group-mapping")
+OBJECTS = render(FOLDER / "conformance")
+
+
+@pytest.fixture
+def run(cluster: Cluster) -> Iterator[str]:
+    """A run of the test's own; what it leaves goes away."""
+    name = uuid.uuid4().hex[:8]
+    yield name
+    if name in record.runs(Kube(cluster.state.kubeconfig)):
+        clean(cluster, name)
+
+
+def shared(cluster: Cluster, run: str, alters: bool = False) -> SharedKube:
+    return SharedKube(cluster.state.kubeconfig, Ownership(run, alters))
+
+
+def clean(cluster: Cluster, run: str) -> list[str]:
+    return record.clean(Kube(cluster.state.kubeconfig), run, TIERS, print)
+
+
+def config_map(namespace: str, name: str, **data: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+@contextlib.contextmanager
+def unchanged(cluster: Cluster) -> Iterator[None]:
+    """Nothing is more, less or other afterwards than it was before."""
+    kube = Kube(cluster.state.kubeconfig)
+    before = taken(kube)
+    yield
+    assert differences(before, taken(kube)) == []
+
+
+def test_what_is_anothers_is_left_alone(cluster: Cluster, namespace: str, run: str) -> None:
+    theirs = config_map(namespace, "theirs", word="one")
+    Kube(cluster.state.kubeconfig).apply(theirs)
+    kube = shared(cluster, run)
+    with unchanged(cluster):
+        kube.apply(theirs)  # as it is: no change
+        for alter in (
+            lambda: kube.apply(config_map(namespace, "theirs", word="two")),
+            lambda: kube.delete("v1", "ConfigMap", namespace, "theirs"),
+            lambda: kube.merge("v1", "ConfigMap", namespace, "theirs", {"data": {"word": "two"}}),
+            lambda: kube.annotate("v1", "ConfigMap", namespace, "theirs", {"a": "b"}),
+            lambda: kube.scale("opendatahub", "maas-api", 0),
+            lambda: kube.set_image("opendatahub", "maas-api", "maas-api", "other"),
+            lambda: kube.delete("v1", "Namespace", "", namespace),
+        ):
+            with pytest.raises(ForeignObject, match="is not the suite's and would be altered"):
+                alter()
+
+
+def test_what_is_ours_is_marked_and_goes_away(cluster: Cluster, namespace: str, run: str) -> None:
+    """In others' namespaces, and with namespaces of our own, whatever else is in these."""
+    kube = shared(cluster, run)
+    with unchanged(cluster):
+        record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+        kube.apply(config_map(namespace, "ours", word="one"))
+        kube.apply(config_map(namespace, "ours", word="two"))
+        kube.service_account(f"conformance-{run}", "user")
+        kube.delete("v1", "ServiceAccount", f"conformance-{run}", "default")  # in ours: ours
+        found = kube.get("v1", "ConfigMap", namespace, "ours") or {}
+        assert found["data"] == {"word": "two"}
+        assert found["metadata"]["labels"] == {RUN: run}
+        kube.service_account(f"{TIERS}free", f"ours-{run}")
+        kube.service_account(f"{TIERS}new", f"ours-{run}")
+        others = Kube(cluster.state.kubeconfig)
+        name = f"system-serviceaccount-conformance-users-{run}"
+        others.service_account(f"{TIERS}free", name)  # as maas-api would
+        assert clean(cluster, run) == []
+        assert record.runs(kube) == []
+
+
+def test_tiers_of_others_stay(cluster: Cluster, run: str) -> None:
+    """A tier's namespace that somebody else uses since."""
+    kube, tier = shared(cluster, run), f"{TIERS}since"
+    record.begin(kube, run, "me", [])
+    others = Kube(cluster.state.kubeconfig)
+    others.service_account(tier, "somebody")
+    kube.service_account(tier, "ours")
+    assert clean(cluster, run) == []
+    left = {one["metadata"]["name"] for one in others.all("v1", "ServiceAccount", tier)}
+    others.delete("v1", "Namespace", "", tier)
+    assert {"somebody"} <= left <= {"somebody", "default"}
+
+
+def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
+    """Also what is altered twice, and what is deleted."""
+    theirs = Kube(cluster.state.kubeconfig)
+    theirs.apply(config_map("opendatahub", f"gone-{run}", word="one"))
+    before = (theirs.get(*MAPPING) or {})["data"]
+    kube = shared(cluster, run, alters=True)
+    record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+    for text in ("[]", "[1]"):
+        kube.apply(config_map(*MAPPING[2:], tiers=text))
+    assert (kube.get(*MAPPING) or {})["data"] == {"tiers": "[1]"}
+    kube.delete("v1", "ConfigMap", "opendatahub", f"gone-{run}")
+    assert clean(cluster, run) == []
+    assert (theirs.get(*MAPPING) or {})["data"] == before
+    back = theirs.get("v1", "ConfigMap", "opendatahub", f"gone-{run}") or {}
+    assert back["data"] == {"word": "one"}
+    theirs.delete("v1", "ConfigMap", "opendatahub", f"gone-{run}")
+
+
+def test_one_run_at_a_time(cluster: Cluster, run: str) -> None:
+    kube = shared(cluster, run)
+    record.begin(kube, run, "the one", [])
+    with pytest.raises(ClusterError, match=f"run {run} of the one is under way here since"):
+        record.begin(shared(cluster, "other"), "other", "another", [])
+    assert record.runs(kube) == [run]
+
+
+def login(cluster: Cluster, namespace: str, folder: Path, role: dict[str, Any]) -> Path:
+    """A kubeconfig of a ServiceAccount that is bound to a ClusterRole."""
+    kube = Kube(cluster.state.kubeconfig)
+    kube.service_account(namespace, "login")
+    kube.apply(role)
+    api = "rbac.authorization.k8s.io"
+    ref = {"apiGroup": api, "kind": "ClusterRole", "name": role["metadata"]["name"]}
+    subject = {"kind": "ServiceAccount", "name": "login", "namespace": namespace}
+    kube.apply(
+        {"apiVersion": f"{api}/v1", "kind": "ClusterRoleBinding",
+         "metadata": {"name": role["metadata"]["name"]}, "roleRef": ref, "subjects": [subject]}
+    )  # fmt: skip
+    made = yaml.safe_load(cluster.state.kubeconfig.read_text())
+    made["users"][0]["user"] = {"token": kube.token(namespace, "login").reveal()}
+    path = folder / "login"
+    path.write_text(yaml.safe_dump(made))
+    return path
+
+
+def preflight(cluster: Cluster, kubeconfig: Path, *words: str) -> tuple[int, str]:
+    as_login = Cluster(cluster.state)
+    as_login.env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
+    done = as_login.run(sys.executable, "-m", "pytest", "suites", "-q", "--preflight",
+                        "--cluster=openshift", *words)  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def role(cluster: Cluster, namespace: str) -> Iterator[dict[str, Any]]:
+    """What `permissions` says that a run needs, as a ClusterRole."""
+    kube = Kube(cluster.state.kubeconfig)
+    name = f"login-{namespace}"
+    yield cluster_role(name, needs(kube, OBJECTS))
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        kube.delete("rbac.authorization.k8s.io/v1", kind, "", name)
+
+
+def test_preflight_with_everything(cluster: Cluster) -> None:
+    with unchanged(cluster):
+        code, said = preflight(cluster, cluster.state.kubeconfig)
+    assert code == 0, said
+    assert "openshift-ingress/maas-default-gateway: maas.apps.embedded.test at 127." in said
+    assert "the login may do all that a run does" in said
+    assert "openshift: there is no ClusterVersion" in said
+    assert "MG-51" in said
+    assert " ! " not in said.replace("! no ClusterVersion", "")
+    assert "ready to run" in said
+
+
+def test_preflight_with_the_listed_rights(
+    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
+) -> None:
+    """They are enough, and nothing of them is for decoration."""
+    code, said = preflight(cluster, login(cluster, namespace, tmp_path, role))
+    assert code == 0, said
+    assert "the login may do all that a run does" in said
+
+
+def test_preflight_names_what_is_missing(
+    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
+) -> None:
+    """Logs cost what they show; without models nothing can be proved."""
+    without = json.loads(json.dumps(role))
+    for rule in without["rules"]:
+        rule["resources"] = [r for r in rule["resources"] if r != "pods/log"]
+    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without))
+    assert code == 0, said
+    assert "get pods/log" in said
+    assert "maas_gateway_log: the login may not get pods/log" in said
+    for rule in without["rules"]:
+        rule["resources"] = [r for r in rule["resources"] if r != "llminferenceservices"]
+    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without))
+    assert code == 1, said
+    assert "get,list,create,patch,delete llminferenceservices.serving.kserve.io" in said
+    assert "nothing can be proved here" in said
+
+
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ({"token": "x"}, "has expired or is unknown there: log in again"),
+        ({}, "has expired or is unknown there: log in again"),
+        (
+            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false",
+                      "interactiveMode": "Never"}},
+            "its token comes from `false`, which may have failed",
+        ),
+    ],
+    ids=["token", "nobody", "exec"],
+)  # fmt: skip
+def test_logins_that_are_none(
+    cluster: Cluster, tmp_path: Path, user: dict[str, Any], said: str
+) -> None:
+    made = yaml.safe_load(cluster.state.kubeconfig.read_text())
+    made["users"][0]["user"] = user
+    path = tmp_path / "login"
+    path.write_text(yaml.safe_dump(made))
+    code, text = preflight(cluster, path)
+    assert code == 4, text
+    (line,) = [one for one in text.splitlines() if one.startswith("ERROR: context")]
+    assert said in line
+
+
+def test_cleanup_of_runs_that_died(
+    cluster: Cluster, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name and all of them; a name that is none is an error that says which there are."""
+    monkeypatch.setenv("KUBECONFIG", str(cluster.state.kubeconfig))
+    said: list[str] = []
+    with contextlib.closing(OpenShiftCluster(Wanted(say=said.append))) as owner:
+        kube = shared(cluster, run)
+        record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+        kube.service_account(f"conformance-{run}", "user")
+        with pytest.raises(ClusterError, match=f"--cleanup=other: no such run .* are {run}"):
+            owner.cleaned("other")
+        assert owner.cleaned(run) == []
+        kube.service_account(f"conformance-{run}-two", "user")
+        assert owner.cleaned("all") == []
+        assert owner.cleaned("all") == []
+    assert record.runs(kube) == []
+    assert "nothing to clean up" in said[-1]
