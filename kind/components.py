@@ -37,6 +37,7 @@ class Image:
     user: str = ""
     command: str = ""
     stand_in: list[str] = field(default_factory=list)
+    suite: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What to look at after a failure: reports/out/diagnostics.
 
-Conditions of everything that has some, events, the proxies' logs and configuration; secrets
-are redacted.
+Conditions of everything that has some, events, and the containers' logs; secrets are redacted. On a
+cluster that is shared, of the run's own namespaces and those of the gateway, MaaS and Kuadrant
+alone, and the last lines of each log.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any
 
 import yaml
 
+from fixtures.clusters import Access
 from fixtures.kube import Kube
+from fixtures.ownership import RUN
 from fixtures.secrets import redact
 
 _GATEWAY = "gateway.networking.k8s.io/v1"
@@ -26,30 +29,50 @@ _KINDS = [
     ("kuadrant.io/v1alpha1", "TokenRateLimitPolicy"),
     ("serving.kserve.io/v1alpha1", "LLMInferenceService"),
 ]
+SHARED_LINES = 2000
 Object = dict[str, Any]
 
 
-def write(kube: Kube, folder: Path) -> None:
-    """Write the bundle; what cannot be read is said in its place."""
+def namespaces(kube: Kube, access: Access) -> set[str] | None:
+    """Whose objects may be read; None for everybody's."""
+    if not access.run:
+        return None
+    own = kube.all("v1", "Namespace", labels={RUN: access.run})
+    return {one["metadata"]["name"] for one in own} | set(access.watched)
+
+
+def pods(kube: Kube, spaces: set[str] | None) -> list[Object]:
+    """Of these namespaces."""
+    return [pod for pod in kube.all("v1", "Pod") if _within(pod, spaces)]
+
+
+def write(kube: Kube, folder: Path, spaces: set[str] | None = None) -> None:
+    """Write the bundle, of these namespaces; what cannot be read is said in its place."""
     folder.mkdir(parents=True, exist_ok=True)
-    conditions = {f"{kind}": _conditions(kube, version, kind) for version, kind in _KINDS}
+    conditions = {f"{kind}": _conditions(kube, version, kind, spaces) for version, kind in _KINDS}
     _write(folder / "conditions.yaml", yaml.safe_dump(conditions, sort_keys=False))
-    events = [_event(event) for event in kube.all("v1", "Event")]
+    events = [_event(event) for event in kube.all("v1", "Event") if _within(event, spaces)]
     _write(folder / "events.txt", "\n".join(sorted(events)) + "\n")
-    for pod in kube.all("v1", "Pod"):
+    for pod in pods(kube, spaces):
         metadata = pod["metadata"]
         for container in pod["spec"]["containers"]:
             name = f"{metadata['namespace']}.{metadata['name']}.{container['name']}.log"
-            _write(folder / name, _log(kube, metadata, container["name"]))
+            lines = None if spaces is None else SHARED_LINES
+            _write(folder / name, _log(kube, metadata, container["name"], lines))
+
+
+def _within(obj: Object, spaces: set[str] | None) -> bool:
+    namespace = obj["metadata"].get("namespace", "")
+    return spaces is None or not namespace or namespace in spaces
 
 
 def _write(path: Path, text: str) -> None:
     path.write_text(redact(text))
 
 
-def _conditions(kube: Kube, version: str, kind: str) -> Any:
+def _conditions(kube: Kube, version: str, kind: str, spaces: set[str] | None) -> Any:
     try:
-        found = kube.all(version, kind)
+        found = [one for one in kube.all(version, kind) if _within(one, spaces)]
     except Exception as error:  # a kind that this cluster does not have
         return f"not read: {error}"
     return {
@@ -73,8 +96,8 @@ def _event(event: Object) -> str:
     return f"{event.get('lastTimestamp')} {event.get('reason')} {where}: {event.get('message')}"
 
 
-def _log(kube: Kube, metadata: Object, container: str) -> str:
+def _log(kube: Kube, metadata: Object, container: str, lines: int | None) -> str:
     try:
-        return kube.pod_log(metadata["namespace"], metadata["name"], container)
+        return kube.pod_log(metadata["namespace"], metadata["name"], container, lines)
     except Exception as error:
         return f"not read: {error}\n"

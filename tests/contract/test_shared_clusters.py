@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
@@ -13,14 +15,16 @@ from typing import Any
 import pytest
 import yaml
 
-from fixtures.clusters import ClusterError, Wanted
+from fixtures.clusters import Access, ClusterError, Wanted
 from fixtures.clusters.existing import record
 from fixtures.clusters.existing.permissions import cluster_role, needs
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
 from fixtures.ownership import RUN, ForeignObject, Ownership
 from fixtures.shared import SharedKube
-from manifests import FOLDER, render
+from fixtures.waiting import until
+from manifests import FOLDER, load, render
+from reports import diagnostics
 from tests.conftest import Cluster
 from tests.snapshot import differences, taken
 
@@ -260,3 +264,96 @@ def test_cleanup_of_runs_that_died(
         assert owner.cleaned("all") == []
     assert record.runs(kube) == []
     assert "nothing to clean up" in said[-1]
+
+
+ONE = [
+    "suites/mixed_providers",
+    "suites/maas_gateway",
+    "--requirement=MP-20",
+    "--requirement=MG-53",
+]
+UNDER_WAY_SECONDS = 60.0
+
+
+def options(cluster: Cluster, reports: Path) -> list[str]:
+    ca = cluster.state.folder / "ca.crt"
+    return [sys.executable, "-m", "pytest", "-q", "--cluster=openshift", f"--ca={ca}",
+            f"--reports={reports}"]  # fmt: skip
+
+
+def verdicts(reports: Path) -> dict[str, str]:
+    found = yaml.safe_load((reports / "conformance.yaml").read_text())
+    return {
+        one["id"]: one["verdict"]
+        for profile in found["profiles"]
+        for one in profile["requirements"]
+        if one["verdict"] != "not run"
+    }
+
+
+def test_a_run_leaves_the_cluster_as_it_was(cluster: Cluster, tmp_path: Path) -> None:
+    """What would alter MaaS is not applicable, and the rest is proved."""
+    with unchanged(cluster):
+        done = cluster.run(*options(cluster, tmp_path), *ONE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdicts(tmp_path) == {"MP-20": "conformant", "MG-53": "not applicable"}
+    assert "ConfigMap opendatahub/tier-to-group-mapping is not the suite's" in done.stdout
+
+
+def test_a_run_that_may_alter_maas_restores_it(cluster: Cluster, tmp_path: Path) -> None:
+    mapping = (Kube(cluster.state.kubeconfig).get(*MAPPING) or {})["data"]
+    done = cluster.run(*options(cluster, tmp_path), *ONE, "--own-maas")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdicts(tmp_path) == {"MP-20": "conformant", "MG-53": "conformant"}
+    assert (Kube(cluster.state.kubeconfig).get(*MAPPING) or {})["data"] == mapping
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
+def test_a_run_that_is_broken_off(cluster: Cluster, tmp_path: Path, end: signal.Signals) -> None:
+    """By Ctrl-C it takes everything away; killed it leaves that to --cleanup."""
+    kube = Kube(cluster.state.kubeconfig)
+    with unchanged(cluster), (tmp_path / "log").open("w") as log:
+        words = [*options(cluster, tmp_path / "reports"), "suites/maas_gateway", "-mnot window"]
+        started = subprocess.Popen(words, env=cluster.env, stdout=log, stderr=log)
+        try:
+            until("a run with users", lambda: kube.get("v1", "Namespace", "", "conformance-users"),
+                  lambda found: found is not None, UNDER_WAY_SECONDS)  # fmt: skip
+            (run,) = record.runs(kube)
+            started.send_signal(end)
+            code = started.wait(UNDER_WAY_SECONDS)
+        finally:
+            started.kill()
+            started.wait()
+        if end == signal.SIGKILL:
+            assert record.runs(kube) == [run]
+            done = cluster.run(*options(cluster, tmp_path / "reports"), f"--cleanup={run}")
+            assert done.returncode == 0, done.stdout + done.stderr
+        else:
+            assert code == pytest.ExitCode.INTERRUPTED, (tmp_path / "log").read_text()
+        assert record.runs(kube) == []
+
+
+def test_the_nightly_jobs_role_is_what_a_run_needs(cluster: Cluster) -> None:
+    """manifests/nightly/cluster-role.yaml is what `--preflight --role` prints."""
+    (shipped,) = load(FOLDER / "nightly" / "cluster-role.yaml")
+    kube = Kube(cluster.state.kubeconfig)
+    assert shipped == cluster_role("ai-gateway-conformance", needs(kube, OBJECTS))
+    code, said = preflight(cluster, cluster.state.kubeconfig, "--role")
+    assert code == 0, said
+    assert yaml.safe_load(said.partition("\nno tests ran")[0]) == shipped
+
+
+def test_diagnostics_of_a_shared_cluster(cluster: Cluster, run: str, tmp_path: Path) -> None:
+    """Of the run's own namespaces and the named ones alone."""
+    kube = shared(cluster, run)
+    kube.service_account(f"conformance-{run}", "user")
+    access = Access(cluster.state.kubeconfig, run=run, watched=("opendatahub",))
+    spaces = diagnostics.namespaces(kube, access)
+    assert spaces == {f"conformance-{run}", "opendatahub"}
+    diagnostics.write(kube, tmp_path, spaces)
+    logs = {path.name.partition(".")[0] for path in tmp_path.glob("*.log")}
+    assert logs == {"opendatahub"}
+    conditions = yaml.safe_load((tmp_path / "conditions.yaml").read_text())
+    seen = {name.partition("/")[0] for kind in conditions.values() for name in kind}
+    assert seen == {"", "opendatahub"}
+    assert diagnostics.namespaces(kube, Access(cluster.state.kubeconfig)) is None
