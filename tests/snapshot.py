@@ -36,8 +36,10 @@ UNORDERED_MAPS = {
 
 
 def taken(kube: Kube) -> dict[str, Object]:
-    """Identity → object with its uid, of all kinds."""
+    """Identity → object with its uid, of all kinds, but for what is on its way out."""
     found: dict[str, Object] = {}
+    namespaces = kube.all("v1", "Namespace")
+    ending = {one["metadata"]["name"] for one in namespaces if _ends(one)}
     for api_version, kind in kube.kinds():
         if kind in FLEETING:
             continue
@@ -49,8 +51,14 @@ def taken(kube: Kube) -> dict[str, Object]:
             continue
         for one in listed:
             whole = {**one, "apiVersion": api_version, "kind": kind}
+            if _ends(one) or one["metadata"].get("namespace") in ending:
+                continue
             found[" ".join(identity(whole))] = {**kept(whole), "uid": one["metadata"]["uid"]}
     return found
+
+
+def _ends(obj: Object) -> bool:
+    return "deletionTimestamp" in obj["metadata"]
 
 
 def kept(obj: Object) -> Object:

@@ -155,9 +155,14 @@ def test_two_maas() -> None:
     assert told(found, "maas-api")[0] == shown
 
 
-def test_maas_elsewhere_is_said_to_be_unknown() -> None:
+def test_namespaces_that_are_called_otherwise() -> None:
     found = look(maas_api("redhat-ods-applications"), without="maas-api")
-    assert "it is in redhat-ods-applications" in problems(found)["maas-api"]
+    assert problems(found) == {}
+    assert found.places == {
+        "opendatahub": "redhat-ods-applications",
+        "openshift-ingress": "openshift-ingress",
+        "kuadrant-system": "kuadrant-system",
+    }
 
 
 def test_what_may_not_be_looked_at_is_told() -> None:
