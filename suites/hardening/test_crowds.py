@@ -4,6 +4,7 @@ On different routes: Authorino asks five times a second for each (HD-35), and th
 others.
 """
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI, VLLM
 
 FREE_REQUESTS, PREMIUM_TOKENS = 5, 50_000
 CROWD = 50
+CROWD_SECONDS = 6.0  # ten at once and five a second are forty by then
 SLOW_REQUESTS, SLOW_SECONDS, STARTED_SECONDS = 20, 12, 8
 
 
@@ -96,11 +98,15 @@ def test_a_crowd_on_one_route(
         granted(kube, heavy_user, LOCAL.namespace, [model.name]),
     ):
         stack.wait_in_effect([model])
-        path = f"{model.path}/v1/models"
+        at_once(CROWD, lambda _: stack.models(model))  # nobody asks who that is: all connected
+        path, began = f"{model.path}/v1/models", time.monotonic()
         found = at_once(CROWD, lambda _: stack.send("GET", path, heavy_user, patient=False))
+        seconds = time.monotonic() - began
         refused = [one for one in found if hurried(one)]
         if refused:  # the token is good
             stack.models(model, heavy_user).expect_status(200)
+    if not refused and seconds > CROWD_SECONDS:
+        pytest.skip(f"the crowd took {seconds:.0f} s to come: slow enough for Authorino")
     # 500: the gateway stopped waiting before Authorino answered.
     others = {one.status for one in found if not hurried(one)} - {200, 500}
     decide(f"statuses {others}" if others else PRESENT if refused else CLOSED)

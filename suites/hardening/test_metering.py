@@ -31,6 +31,7 @@ def test_usage_gives_nothing_back(stack: Stack, alice: Identity, usage: object) 
 
 
 @requirement("HD-16")
+@pytest.mark.capability("demo_maas")
 def test_namesakes(kube: Kube, stack: Stack, decide: Decision) -> None:
     """A premium account, its namesake of another namespace with the same tier, and a stranger."""
     name = f"user-{uuid.uuid4().hex[:12]}"

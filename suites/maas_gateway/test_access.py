@@ -240,6 +240,7 @@ def test_group_that_is_no_tiers(kube: Kube, group: str) -> None:
 
 
 @requirement("MG-57")
+@pytest.mark.capability("demo_maas")
 def test_namespace_that_begins_like_a_tiers(stack: Stack) -> None:
     """Its accounts' group begins like one of the premium tier: they are free users."""
     user = stack.cluster_identity("conformance-premium-users-two")
