@@ -87,7 +87,7 @@ def test_what_is_ours_is_marked_and_goes_away(cluster: Cluster, namespace: str, 
     """In others' namespaces, and with namespaces of our own, whatever else is in these."""
     kube = shared(cluster, run)
     with unchanged(cluster):
-        record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+        record.begin(kube, run, "me", TIERS)
         kube.apply(config_map(namespace, "ours", word="one"))
         kube.apply(config_map(namespace, "ours", word="two"))
         kube.service_account(f"conformance-{run}", "user")
@@ -105,16 +105,32 @@ def test_what_is_ours_is_marked_and_goes_away(cluster: Cluster, namespace: str, 
 
 
 def test_tiers_of_others_stay(cluster: Cluster, run: str) -> None:
-    """A tier's namespace that somebody else uses since."""
+    """A tier's namespace that somebody else uses since, and an account that was there before and
+    is called as the suite's are."""
     kube, tier = shared(cluster, run), f"{TIERS}since"
-    record.begin(kube, run, "me", [])
     others = Kube(cluster.state.kubeconfig)
+    before = f"system-serviceaccount-conformance-team-{run}"
+    others.service_account(f"{TIERS}free", before)
+    record.begin(kube, run, "me", TIERS)
     others.service_account(tier, "somebody")
     kube.service_account(tier, "ours")
     assert clean(cluster, run) == []
     left = {one["metadata"]["name"] for one in others.all("v1", "ServiceAccount", tier)}
+    kept = others.get("v1", "ServiceAccount", f"{TIERS}free", before)
     others.delete("v1", "Namespace", "", tier)
+    others.delete("v1", "ServiceAccount", f"{TIERS}free", before)
     assert {"somebody"} <= left <= {"somebody", "default"}
+    assert kept is not None
+
+
+def test_cleanup_touches_no_other_runs_record(cluster: Cluster, run: str) -> None:
+    """What an earlier run left is taken away, while another is under way."""
+    kube, earlier = shared(cluster, run), f"earlier-{run}"
+    record.begin(kube, run, "me", TIERS)
+    shared(cluster, earlier).service_account(f"conformance-{earlier}", "user")
+    assert record.runs(kube) == sorted([run, earlier])
+    assert clean(cluster, earlier) == []
+    assert record.runs(kube) == [run]
 
 
 def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
@@ -123,7 +139,7 @@ def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
     theirs.apply(config_map("opendatahub", f"gone-{run}", word="one"))
     before = (theirs.get(*MAPPING) or {})["data"]
     kube = shared(cluster, run, alters=True)
-    record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+    record.begin(kube, run, "me", TIERS)
     for text in ("[]", "[1]"):
         kube.apply(config_map(*MAPPING[2:], tiers=text))
     assert (kube.get(*MAPPING) or {})["data"] == {"tiers": "[1]"}
@@ -137,9 +153,9 @@ def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
 
 def test_one_run_at_a_time(cluster: Cluster, run: str) -> None:
     kube = shared(cluster, run)
-    record.begin(kube, run, "the one", [])
+    record.begin(kube, run, "the one", TIERS)
     with pytest.raises(ClusterError, match=f"run {run} of the one is under way here since"):
-        record.begin(shared(cluster, "other"), "other", "another", [])
+        record.begin(shared(cluster, "other"), "other", "another", TIERS)
     assert record.runs(kube) == [run]
 
 
@@ -254,7 +270,7 @@ def test_cleanup_of_runs_that_died(
     said: list[str] = []
     with contextlib.closing(OpenShiftCluster(Wanted(say=said.append))) as owner:
         kube = shared(cluster, run)
-        record.begin(kube, run, "me", record.tiers_of(kube, TIERS))
+        record.begin(kube, run, "me", TIERS)
         kube.service_account(f"conformance-{run}", "user")
         with pytest.raises(ClusterError, match=f"--cleanup=other: no such run .* are {run}"):
             owner.cleaned("other")
