@@ -32,15 +32,17 @@ class Cluster:
             "CURL_HOME": str(state.folder),
         }
 
-    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a program with the cluster's environment."""
+    def run(
+        self, *words: str, stdin: str = "", seconds: float = 60.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program with the cluster's environment, for so long at most."""
         return subprocess.run(
             words,
             env=self.env,
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=seconds,
             check=False,
         )
 

@@ -19,7 +19,9 @@ from manifests.platform.kind import entry
 def test_every_program_has_a_source() -> None:
     known = {p for module in table().modules.values() for p in module.programs}
     for image in table().images:
-        assert bool(image.programs) + bool(image.stand_in) + (image.base == "debian") >= 1
+        assert image.programs or image.stand_in or image.suite or image.base == "debian", (
+            image.image
+        )
         assert set(image.programs) <= known | {"pause", "envoy"}, image.image
         assert set(image.links.values()) <= set(image.programs), image.image
 
@@ -27,8 +29,8 @@ def test_every_program_has_a_source() -> None:
 def test_every_image_that_the_manifests_name_is_in_the_table() -> None:
     """The local registry stands in for every other: what it has not, nobody has."""
     found = set()
-    for folder in (FOLDER / "conformance", FOLDER / "platform" / "kind-packages"):
-        text = json.dumps(render(folder))
+    for name in ("conformance", "nightly", "platform/kind-packages"):
+        text = json.dumps(render(FOLDER / name))
         found |= set(re.findall(r'"image": "([^"]+)"', text))
         found |= set(re.findall(r'"--[a-z]+-image=([^"]+)"', text))
     names = [image.image for image in table().images]
