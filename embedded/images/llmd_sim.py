@@ -14,19 +14,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from embedded import web
 from embedded.bodies import parsed
 
 _ANSWER = "Today it is partially cloudy and raining. Testing, testing 1,2,3"
@@ -160,11 +159,6 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--ssl-certfile")
     parser.add_argument("--ssl-keyfile")
     flags = parser.parse_args(argv)
-    uvicorn.run(
-        Simulator(flags.model, flags.mode, flags.generation).app(),
-        host=os.environ["POD_IP"],
-        port=flags.port,
-        lifespan="off",
-        ssl_certfile=flags.ssl_certfile,
-        ssl_keyfile=flags.ssl_keyfile,
-    )
+    app = Simulator(flags.model, flags.mode, flags.generation).app()
+    tls = {"ssl_certfile": flags.ssl_certfile, "ssl_keyfile": flags.ssl_keyfile}
+    web.server(app, flags.port, **tls).run()

@@ -22,14 +22,13 @@ from typing import Any
 
 import httpx
 import jwt
-import uvicorn
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from embedded import duration
+from embedded import duration, web
 from embedded.bodies import parsed
 from embedded.dial import client
 from embedded.kube import Kube, KubeError
@@ -38,6 +37,7 @@ MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
 ACCOUNTS = "v1/serviceaccounts"
 DEFAULT_SECONDS, LEAST_SECONDS, KEY_SECONDS = 4 * 3600, 600, 30 * 24 * 3600
 _RETRIES, _RETRY_SECONDS = 4, 0.1
+IDLE_SECONDS = 60  # upstream's `cmd/server.go`
 Object = dict[str, Any]
 
 
@@ -356,8 +356,7 @@ def account_name(username: str) -> str:
 async def _serve(settings: Settings, port: int) -> None:
     async with client() as http:
         app = MaasApi(Kube("maas-api"), http, settings).app()
-        config = uvicorn.Config(app, os.environ["POD_IP"], port, lifespan="off", log_level="info")
-        await uvicorn.Server(config).serve()
+        await web.server(app, port, IDLE_SECONDS).serve()
 
 
 def _url(status: Object) -> str:

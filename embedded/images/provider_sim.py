@@ -12,15 +12,14 @@ connection. It does not stream.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import time
 
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from embedded import web
 from embedded.bodies import parsed
 
 _CONTENTS = (
@@ -100,4 +99,4 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--model", default="gpt-4")
     flags = parser.parse_args(argv)
     app = Provider(flags.api_key, flags.model)
-    uvicorn.run(app, host=os.environ["POD_IP"], port=flags.port, lifespan="off", log_level="info")
+    web.server(app, flags.port).run()

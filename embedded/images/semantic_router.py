@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
 import sys
 import time
 from collections import Counter
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import uvicorn
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from starlette.applications import Starlette
@@ -32,7 +30,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from embedded import ext_proc, rpc
+from embedded import ext_proc, rpc, web
 from embedded.bodies import parsed
 from embedded.images.semantic_router_config import Config, ConfigError, Match, Model, load
 
@@ -300,10 +298,7 @@ def _metrics(router: Router) -> Starlette:
 
 
 async def _listen(app: Starlette, port: int) -> None:
-    config = uvicorn.Config(
-        app, host=os.environ["POD_IP"], port=port, lifespan="off", access_log=False
-    )
-    server = uvicorn.Server(config)
+    server = web.server(app, port, access_log=False)
     # Two servers in one process: signals end the process, they are not for either of them.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     await server.serve()

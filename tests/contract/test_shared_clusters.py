@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys
@@ -62,6 +61,23 @@ def unchanged(cluster: Cluster) -> Iterator[None]:
     before = taken(kube)
     yield
     assert differences(before, taken(kube)) == []
+
+
+@pytest.mark.parametrize("change", ["more", "less", "other"])
+def test_a_snapshot_sees_what_changes(cluster: Cluster, namespace: str, change: str) -> None:
+    """Or none of the tests here would say anything."""
+    kube = Kube(cluster.state.kubeconfig)
+    kube.apply(config_map(namespace, "some", word="one"))
+
+    def changed() -> None:
+        with unchanged(cluster):
+            if change == "less":
+                kube.delete("v1", "ConfigMap", namespace, "some")
+            else:
+                kube.apply(config_map(namespace, "some" if change == "other" else "new", word="2"))
+
+    with pytest.raises(AssertionError, match=f"{change}: v1 ConfigMap {namespace} "):
+        changed()
 
 
 def test_what_is_anothers_is_left_alone(cluster: Cluster, namespace: str, run: str) -> None:
@@ -211,29 +227,35 @@ def test_preflight_with_everything(cluster: Cluster) -> None:
 def test_preflight_with_the_listed_rights(
     cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
 ) -> None:
-    """They are enough, and nothing of them is for decoration."""
     code, said = preflight(cluster, login(cluster, namespace, tmp_path, role))
     assert code == 0, said
     assert "the login may do all that a run does" in said
+
+
+def without(role: dict[str, Any], *resources: str) -> dict[str, Any]:
+    """The role without any right to these."""
+    rules = [
+        {**rule, "resources": [one for one in rule["resources"] if one not in resources]}
+        for rule in role["rules"]
+    ]
+    return {**role, "rules": rules}
 
 
 def test_preflight_names_what_is_missing(
     cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
 ) -> None:
     """Logs cost what they show; without models nothing can be proved."""
-    without = json.loads(json.dumps(role))
-    for rule in without["rules"]:
-        rule["resources"] = [r for r in rule["resources"] if r != "pods/log"]
-    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without))
+    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without(role, "pods/log")))
     assert code == 0, said
     assert "get pods/log" in said
     assert "maas_gateway_log: the login may not get pods/log" in said
-    for rule in without["rules"]:
-        rule["resources"] = [r for r in rule["resources"] if r != "llminferenceservices"]
-    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without))
+    less = without(role, "pods/log", "llminferenceservices", "kuadrants")
+    code, said = preflight(cluster, login(cluster, namespace, tmp_path, less))
     assert code == 1, said
     assert "get,list,create,patch,delete llminferenceservices.serving.kserve.io" in said
-    assert "nothing can be proved here" in said
+    _, _, problems = said.partition("nothing can be proved here")
+    assert "llminferenceservices.serving.kserve.io" in problems
+    assert "Kuadrant: the login may not look: kuadrants.kuadrant.io is forbidden" in problems
 
 
 @pytest.mark.parametrize(
@@ -323,6 +345,23 @@ def test_a_run_that_may_alter_maas_restores_it(cluster: Cluster, tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert verdicts(tmp_path) == {"MP-20": "conformant", "MG-53": "conformant"}
     assert (Kube(cluster.state.kubeconfig).get(*MAPPING) or {})["data"] == mapping
+
+
+def test_a_run_with_the_listed_rights(
+    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
+) -> None:
+    """They are enough for users, grants, models of their own and requests from inside."""
+    with_rights = Cluster(cluster.state)
+    kubeconfig = login(cluster, namespace, tmp_path, role)
+    with_rights.env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
+    words = [*options(cluster, tmp_path / "reports"), "suites/mixed_providers", "suites/hardening"]
+    wanted = [f"--requirement={one}" for one in ("MP-20", "HD-27", "HD-35")]
+    with unchanged(cluster):
+        done = with_rights.run(*words, *wanted, seconds=UNDER_WAY_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verdicts(tmp_path / "reports") == {
+        "MP-20": "conformant", "HD-27": "gap present", "HD-35": "gap closed",
+    }  # fmt: skip
 
 
 def users_of_runs(kube: Kube) -> list[str]:

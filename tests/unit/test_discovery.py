@@ -165,9 +165,16 @@ def test_namespaces_that_are_called_otherwise() -> None:
     }
 
 
+@pytest.mark.parametrize(("address", "aws"), [("x.elb.amazonaws.com", True), ("192.0.2.1", False)])
+def test_whose_load_balancer_it_is(address: str, aws: bool) -> None:
+    found = look(gateway(addresses=[{"value": address}]), without="gateway")
+    assert found.aws is aws
+
+
 def test_what_may_not_be_looked_at_is_told() -> None:
     found = look(forbidden="GatewayClass")
-    assert told(found, "classes")[1] == "the login may not look: GatewayClass: not for you"
+    assert told(found, "GatewayClass")[1] == "the login may not look: GatewayClass: not for you"
+    assert list(problems(look(forbidden="Kuadrant"))) == ["Kuadrant"]
 
 
 @pytest.mark.parametrize(

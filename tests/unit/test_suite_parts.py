@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fixtures.plugin import SUITES
 from fixtures.requirements import Requirement, RequirementError, read, read_all
 from fixtures.secrets import Secret, redact
 from fixtures.verdicts import Decision, Failure, TestResult, judge
-from fixtures.waiting import WaitTimeout, until
+from fixtures.waiting import WaitTimeout, be_patient, until
 from reports.restarts import restarts
 
 DOCUMENT = """# Guide
@@ -293,6 +294,27 @@ def test_waiting_wants_a_streak_and_tells_what_it_saw_last() -> None:
     assert list(seen) == []
     with pytest.raises(WaitTimeout, match=r"waited 0 s for a miracle; last seen: no"):
         until("a miracle", lambda: "no", lambda s: s == "yes", 0, every=0)
+
+
+def test_a_row_that_began_in_time_is_completed() -> None:
+    seen = iter([0, 1, 1, 1])
+    assert until("ones", lambda: next(seen), bool, 0.05, in_a_row=3, every=0.04) == 1
+    seen = iter([1, 1, 0, 1])
+    with pytest.raises(WaitTimeout, match="last seen: 0"):
+        until("ones", lambda: next(seen), bool, 0, in_a_row=3, every=0.01)
+
+
+@pytest.fixture
+def patient() -> Iterator[None]:
+    be_patient(3)
+    yield
+    be_patient(1)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_slow_cluster_has_more_time() -> None:
+    with pytest.raises(WaitTimeout, match=r"waited 0\.3 s"):
+        until("a miracle", lambda: "no", lambda s: s == "yes", 0.1)
 
 
 def test_restarts_of_this_run_are_told() -> None:
