@@ -64,7 +64,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     """The report as YAML."""
     profiles = sorted({v.requirement.profile for v in verdicts})
     report = {
-        "apiVersion": "conformance.ai-gateway/v1alpha1",
+        "apiVersion": SCHEMA["properties"]["apiVersion"]["const"],
         "kind": "ConformanceReport",
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.began)),
         "durationSeconds": round(run.seconds, 1),

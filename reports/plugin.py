@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.evidence import HopMismatch
+from fixtures.evidence import Hop, HopMismatch, trace
 from fixtures.kube import Kube
 from fixtures.plugin import (
     DEMO,
@@ -73,7 +73,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Where the test runs: keep the broken hop, and leave no secret in the report."""
+    """Where the test runs: keep the broken hop and the way of its request, and leave no secret in
+    the report."""
+    if call.when == "call" and (way := trace.way()):
+        item.user_properties.append(("way", [[hop.where, hop.observed] for hop in way]))
     report = yield
     if call.excinfo and report.failed:
         error = call.excinfo.value
@@ -93,6 +96,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if SUITES in item.path.parents:
         known = item.config.stash[known_key]
         allure_labels.attach([known[one] for one in cited(item)])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """What fixtures asked before is not this test's."""
+    trace.forget()
 
 
 class _Collector:
@@ -118,6 +127,8 @@ class _Collector:
         for name, value in properties:
             if name == "outcome" and isinstance(value, list | tuple):
                 result.outcomes[value[0]] = value[1]
+            if name == "way" and isinstance(value, list | tuple):
+                result.way = [Hop(where, "", observed) for where, observed in value]
             if name == "failure" and isinstance(value, list | tuple):
                 result.failure = Failure(report.nodeid, *value)
         if report.failed:

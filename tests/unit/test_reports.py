@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures.evidence import Hop
 from fixtures.requirements import by_id, read_all
 from fixtures.verdicts import Failure, TestResult, Verdict, judge
 from manifests import FOLDER
@@ -20,7 +21,8 @@ KNOWN = by_id(read_all(SUITES))
 
 def verdicts(*failed: str, skipped: str = "") -> list[Verdict]:
     """Of all requirements: these are red, one is not applicable, MP-1 is conformant."""
-    found = [TestResult("test_mp_1", ["MP-1"], "passed", seconds=1.5)]
+    way = [Hop("client", "", "sent GET /")]
+    found = [TestResult("test_mp_1", ["MP-1"], "passed", seconds=1.5, way=way)]
     for one in failed:
         why = Failure(f"test_{one}", "backend", "path /a", "path /b", "text")
         found.append(TestResult(f"test_{one}", [one], "failed", failure=why))
@@ -48,7 +50,11 @@ def test_what_is_written_keeps_to_the_schema(more: dict[str, Any]) -> None:
     assert [seen[f"MP-{n}"]["verdict"] for n in (1, 2, 3)] == [
         "conformant", "nonconformant", "not applicable",
     ]  # fmt: skip
-    assert (seen["MP-1"]["seconds"], seen["MP-1"]["tests"]) == (1.5, ["test_mp_1"])
+    assert seen["MP-1"]["evidence"] == [
+        {"test": "test_mp_1", "outcome": "passed", "seconds": 1.5,
+         "way": [{"hop": "client", "observed": "sent GET /"}]}
+    ]  # fmt: skip
+    assert seen["MP-1"]["seconds"] == 1.5
     assert found.get("lost") == more.get("lost")
 
 
@@ -56,7 +62,7 @@ WRONG = {
     "a verdict that is none": lambda one: one.update(verdict="fine"),
     "red without a failure": lambda one: one.update(verdict="nonconformant"),
     "not applicable without a reason": lambda one: one.update(verdict="not applicable"),
-    "proved by no test": lambda one: one.update(tests=[]),
+    "proved by no test": lambda one: one.update(evidence=[]),
     "an id of another kind": lambda one: one.update(id="mp1"),
     "an unknown field": lambda one: one.update(remark="x"),
     "no sentence": lambda one: one["source"].pop("quote"),
