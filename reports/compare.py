@@ -59,7 +59,7 @@ def load(path: Path) -> dict[str, Any]:
     return found
 
 
-def _seen(report: dict[str, Any]) -> dict[str, _Seen]:
+def seen(report: dict[str, Any]) -> dict[str, _Seen]:
     return {
         one["id"]: _Seen(one["verdict"], profile.get("disputed", {}).get(one["id"], ""))
         for profile in report["profiles"]
@@ -69,7 +69,7 @@ def _seen(report: dict[str, Any]) -> dict[str, _Seen]:
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
     """In the second report's order; what only one has is not run on the other."""
-    old, new = _seen(before), _seen(after)
+    old, new = seen(before), seen(after)
     absent = _Seen(NOT_RUN, "")
     found = []
     for name in [*new, *(n for n in old if n not in new)]:
@@ -81,7 +81,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
 
 def red(report: dict[str, Any]) -> set[str]:
     """The requirements that a report says are nonconformant."""
-    return {name for name, seen in _seen(report).items() if seen.verdict == NONCONFORMANT}
+    return {name for name, seen in seen(report).items() if seen.verdict == NONCONFORMANT}
 
 
 def _kind(a: _Seen, b: _Seen) -> str:

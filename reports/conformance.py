@@ -19,6 +19,8 @@ from typing import Any
 import jsonschema
 import yaml
 
+from fixtures.evidence import Hop
+from fixtures.requirements import Requirement
 from fixtures.secrets import redact_prose
 from fixtures.verdicts import (
     CONFORMANT,
@@ -27,6 +29,8 @@ from fixtures.verdicts import (
     NONCONFORMANT,
     NOT_APPLICABLE,
     NOT_RUN,
+    Failure,
+    TestResult,
     Verdict,
 )
 from manifests import ManifestError
@@ -89,6 +93,24 @@ def problem(text: str) -> str:
     except jsonschema.ValidationError as error:
         return f"{error.json_path}: {error.message}"
     return ""
+
+
+def judged(report: dict[str, Any], known: dict[str, Requirement]) -> list[Verdict]:
+    """The verdicts of a report that was written, for the requirements that are still known."""
+    found = []
+    for profile in report["profiles"]:
+        for one in (r for r in profile["requirements"] if r["id"] in known):
+            failures = [Failure(**{"text": "", **f}) for f in one.get("failures", [])]
+            results = [_result(one["id"], e) for e in one["evidence"]]
+            found.append(Verdict(known[one["id"]], one["verdict"], failures, one.get("reason", ""),
+                                 one.get("outcome", ""), results))  # fmt: skip
+    return found
+
+
+def _result(requirement: str, evidence: dict[str, Any]) -> TestResult:
+    way = [Hop(one["hop"], "", one["observed"]) for one in evidence.get("way", [])]
+    return TestResult(evidence["test"], [requirement], evidence["outcome"],
+                      evidence["seconds"], way=way)  # fmt: skip
 
 
 def _components(run: Run) -> dict[str, Any]:

@@ -22,12 +22,24 @@ from fixtures.plugin import (
 )
 from fixtures.requirements import cited
 from fixtures.secrets import redact
-from fixtures.verdicts import GAP_CLOSED, Failure, TestResult, Verdict, judge
-from reports import allure_labels, compare, conformance, diagnostics, summary, traceability
+from fixtures.verdicts import GAP_CLOSED, NOT_RUN, Failure, TestResult, Verdict, judge
+from reports import (
+    allure_labels,
+    compare,
+    conformance,
+    diagnostics,
+    history,
+    signoff,
+    summary,
+    traceability,
+)
 from reports.restarts import restarts
 
 DEFAULT_OUT = Path(__file__).parent / "out"
-_WRITTEN = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
+_WRITTEN = (
+    "signoff.html", "conformance.yaml", "traceability.md", "junit.xml", "allure-results",
+    "diagnostics",
+)  # fmt: skip
 _results_key = pytest.StashKey[dict[str, TestResult]]()
 _began_key = pytest.StashKey[float]()
 _lost_key = pytest.StashKey[str]()
@@ -50,6 +62,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         metavar="FILE",
         help="a conformance.yaml: fail only for what is not nonconformant there",
+    )
+    parser.getgroup("conformance").addoption(
+        "--history",
+        type=Path,
+        metavar="FOLDER",
+        help="keep this run's conformance.yaml there, beside the last ones, and tell the trend "
+        "(default: reports/history, for whole runs whose reports are in reports/out)",
     )
 
 
@@ -199,7 +218,7 @@ def _as_before(config: pytest.Config, verdicts: list[Verdict]) -> bool:
 
 
 def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
-    """conformance.yaml and traceability.md."""
+    """conformance.yaml, traceability.md, signoff.html, and the run among the last ones."""
     out: Path = config.getoption("--reports")
     out.mkdir(parents=True, exist_ok=True)
     folder = config.getoption("--kustomization")
@@ -218,7 +237,27 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
     (out / "conformance.yaml").write_text(text)
     if problem := conformance.problem(text):
         config.stash[_problem_key] = f"conformance.yaml is not what its schema says: {problem}"
-    (out / "traceability.md").write_text(traceability.render(config.stash[readings_key], verdicts))
+    readings = config.stash[readings_key]
+    (out / "traceability.md").write_text(traceability.render(readings, verdicts))
+    report = compare.load(out / "conformance.yaml")
+    kept = _history(config)
+    facts = signoff.facts_of(
+        report,
+        kept,
+        known=config.stash.get(_baseline_key, None),
+        unjudged=config.stash.setdefault(_unjudged_key, []),
+    )
+    (out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
+    whole = run.lost or all(v.verdict != NOT_RUN for v in verdicts)
+    if kept and (whole or config.getoption("--history")):
+        history.keep(kept, text, report["date"], run.cluster)
+
+
+def _history(config: pytest.Config) -> Path | None:
+    """Where the last runs are: what was asked for, or the project's own beside its own reports."""
+    asked: Path | None = config.getoption("--history")
+    own = config.getoption("--reports") == DEFAULT_OUT
+    return asked or (history.FOLDER if own else None)
 
 
 def pytest_terminal_summary(

@@ -9,9 +9,18 @@ import pytest
 
 from fixtures.secrets import redact_prose
 from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
+from reports.causes import causes
 
 QUOTED = 240  # letters of a sentence that are shown
-NAMES = ("conformance.yaml", "traceability.md", "junit.xml", "allure-results", "diagnostics")
+GATHERED = 4  # so many that are red are told once more by what was seen
+NAMES = (
+    "signoff.html",
+    "conformance.yaml",
+    "traceability.md",
+    "junit.xml",
+    "allure-results",
+    "diagnostics",
+)
 
 
 def write(
@@ -24,9 +33,23 @@ def write(
         mine = [v for v in verdicts if v.requirement.profile == profile]
         if any(v.verdict != NOT_RUN for v in mine):
             _profile(out, profile, mine)
+    _causes(out, [v for v in verdicts if v.failed])
     out.write_line("")
     written = ", ".join(name for name in NAMES if (folder / name).exists())
     out.write_line(f"reports: {_shown(folder)} ({written})")
+
+
+def _causes(out: pytest.TerminalReporter, red: list[Verdict]) -> None:
+    """Of many that are red, what was seen, the most telling first."""
+    if len(red) < GATHERED:
+        return
+    found = causes(red)
+    out.section(f"{len(red)} requirements are red, in {len(found)} ways", "=", bold=True)
+    for cause in found:
+        ids = [v.requirement.id for v in cause.verdicts]
+        more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
+        out.write_line(f"  {redact_prose(cause.text)}")
+        out.write_line(f"    {', '.join(ids[:8])}{more}", red=True)
 
 
 def since_baseline(verdicts: list[Verdict], known: set[str]) -> str:

@@ -1,0 +1,159 @@
+"""signoff.html: what a release manager reads. One file, no network, printable.
+
+On the first screen: may it be released, what is broken and at which hop, is it new, what was not
+looked at. Below: the flows with what was seen at each hop, gaps, disputes, what is not applicable,
+versions, the trend, every requirement, and the documents read through.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fixtures.requirements import Reading
+from fixtures.secrets import redact_prose
+from fixtures.verdicts import (
+    CONFORMANT,
+    GAP_CLOSED,
+    GAP_PRESENT,
+    NONCONFORMANT,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    Verdict,
+)
+from reports.causes import causes
+from reports.history import Past, read, red_since
+from reports.signoff.decision import decide
+from reports.signoff.flows import MARKS, flows
+
+FOLDER = Path(__file__).parent
+ORDER = (NONCONFORMANT, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What ran, beside the verdicts: `date` is in UTC, `digest` that of the manifests;
+    `past` are earlier runs, `known` what a baseline had red (None without one), `lost` why the
+    cluster was no more, and `unjudged` failed tests that no requirement cites."""
+
+    cluster: str
+    kustomization: str
+    digest: str
+    date: str
+    seconds: float
+    components: dict[str, Any]
+    past: list[Past]
+    known: set[str] | None = None
+    lost: str = ""
+    unjudged: list[str] = field(default_factory=list)
+
+
+def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts:
+    """The facts of a `conformance.yaml`; `more` are those that it does not have."""
+    cluster, manifests = report["cluster"], report["manifests"]
+    names = cluster["name"], manifests["kustomization"]
+    past = [one for one in read(history, *names) if one.date < report["date"]] if history else []
+    return Facts(*names, manifests["digest"], report["date"], report["durationSeconds"],
+                 cluster["components"], past, lost=report.get("lost", ""), **more)  # fmt: skip
+
+
+def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> str:
+    """The page. What tests saw shows as text, whatever is in it."""
+    ran = {v.requirement.profile for v in verdicts if v.verdict != NOT_RUN}
+    shown = [v for v in verdicts if v.requirement.profile in ran] or verdicts
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page = environment.get_template("page.html.j2").render(
+        facts=facts,
+        decision=decide(verdicts, facts.lost, facts.unjudged),
+        profiles=list(_profiles(verdicts)),
+        red=[v for v in verdicts if v.failed],
+        causes=causes(verdicts),
+        news=_news(verdicts, facts),
+        of={one: [v for v in shown if v.verdict == one] for one in ORDER},
+        disputed=[v for v in shown if v.outcome],
+        absent=_by_reason(shown),
+        flows=flows(verdicts),
+        documents=list(_documents(readings, verdicts)),
+        verdicts=sorted(verdicts, key=lambda v: ORDER.index(v.verdict)),
+        trend=_trend(facts, verdicts),
+        marks=MARKS,
+        order=ORDER,
+        slug=slug,
+        place=place,
+        minutes=f"{int(facts.seconds // 60)} min {facts.seconds % 60:.0f} s",
+    )
+    return redact_prose(page)
+
+
+def slug(text: str) -> str:
+    """A word for classes and anchors."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def place(verdict: Verdict) -> str:
+    """The anchor of a requirement's sentence in its document."""
+    return f"{slug(verdict.requirement.document)}-L{verdict.requirement.line}"
+
+
+def _profiles(verdicts: list[Verdict]) -> Iterator[tuple[str, Counter[str]]]:
+    for name, mine in groupby(verdicts, key=lambda v: v.requirement.profile):
+        yield name, Counter(v.verdict for v in mine)
+
+
+def _news(verdicts: list[Verdict], facts: Facts) -> dict[str, str]:
+    """Of what is red, whether that is new: requirement → words; none where nobody knows."""
+    found = {}
+    for one in (v.requirement.id for v in verdicts if v.failed):
+        since = red_since(facts.past, one)
+        if since:
+            found[one] = f"since {since[:10]}"
+        elif facts.known is not None:
+            found[one] = "in the baseline" if one in facts.known else "new"
+        elif facts.past:
+            found[one] = "new"
+    return found
+
+
+def _by_reason(verdicts: list[Verdict]) -> list[tuple[str, list[Verdict]]]:
+    """What is not applicable, by what the cluster lacks."""
+    absent = sorted((v for v in verdicts if v.verdict == NOT_APPLICABLE), key=lambda v: v.reason)
+    return [(reason, list(mine)) for reason, mine in groupby(absent, key=lambda v: v.reason)]
+
+
+def _trend(facts: Facts, verdicts: list[Verdict]) -> list[tuple[str, Counter[str]]]:
+    """(date, counts) of the last runs, this one last."""
+    now = Counter(v.verdict for v in verdicts)
+    return [*((past.date, past.counts) for past in facts.past[-14:]), (facts.date, now)]
+
+
+def _documents(readings: list[Reading], verdicts: list[Verdict]) -> Iterator[dict[str, Any]]:
+    """Each document from top to bottom: section → (anchor, text, verdicts, why none)."""
+    by_id = {v.requirement.id: v for v in verdicts}
+    for reading in readings:
+        document, sections, anchored = reading.document, [], set()
+        for title, statements in groupby(reading.statements, key=lambda s: s.section):
+            said = []
+            for one in statements:
+                first = one.lines[0]
+                anchor = "" if first in anchored else f"{slug(document.name)}-L{first}"
+                anchored.add(first)
+                text = "\n".join(document.line(number) for number in one.lines)
+                proved = [by_id[name] for name in one.requirements]
+                said.append((anchor, first, text, proved, one.not_testable))
+            sections.append((title, said))
+        mine = [by_id[r.id] for r in reading.requirements]
+        yield {
+            "name": document.name,
+            "sections": sections,
+            "counts": Counter(v.verdict for v in mine),
+        }

@@ -1,0 +1,83 @@
+"""May this be released? One word, one sentence, and the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fixtures.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
+from reports.causes import causes
+
+SHIP, REFUSE, LIMITED, UNDECIDED = "Ship", "Do not ship", "Ship with known defects", "No verdict"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`kind` is for the eye: good, bad, or open."""
+
+    word: str
+    sentence: str
+    reason: str
+    kind: str
+
+
+def decide(verdicts: list[Verdict], lost: str, unjudged: list[str]) -> Decision:
+    """A core requirement that is violated stops a release, whatever else is missing; then comes
+    what was not looked at, then what is extended. `unjudged` are failed tests of no requirement."""
+    core = [v for v in verdicts if v.failed and v.requirement.level == "core"]
+    extended = [v for v in verdicts if v.failed and v.requirement.level != "core"]
+    left = [v for v in verdicts if v.verdict == NOT_RUN]
+    total = len(verdicts)
+    if core:
+        sentence = f"{_count(core, 'core requirement')} of {total} {_are(core)} violated"
+        if extended:
+            sentence += f", and {_count(extended, 'extended one')}"
+        sentence += f". {_capital(lost)}." if lost else "."
+        return Decision(REFUSE, sentence, _why(core), "bad")
+    if lost:
+        reason = f"{total - len(left)} of {total} requirements were decided until then."
+        return Decision(UNDECIDED, f"{_capital(lost)}.", reason, "open")
+    if unjudged:
+        sentence = f"{_count(unjudged, 'test')} that no requirement cites failed."
+        return Decision(UNDECIDED, sentence, f"The first is {unjudged[0]}.", "open")
+    if left:
+        names = ", ".join(sorted({v.requirement.profile for v in left}))
+        sentence = f"{len(left)} of {total} requirements did not run."
+        return Decision(UNDECIDED, sentence, f"This run left out some or all of {names}.", "open")
+    if extended:
+        sentence = f"All core requirements hold; {_count(extended, 'extended one')} "
+        return Decision(LIMITED, f"{sentence}{_are(extended)} violated.", _why(extended), "open")
+    return _holding(verdicts)
+
+
+def _holding(verdicts: list[Verdict]) -> Decision:
+    absent = [v for v in verdicts if v.verdict == NOT_APPLICABLE]
+    present = [v for v in verdicts if v.verdict == GAP_PRESENT]
+    closed = [v.requirement.id for v in verdicts if v.verdict == GAP_CLOSED]
+    shown = len(verdicts) - len(absent)
+    reason = f"{_count(present, 'known gap')} {_are(present)} there as documented"
+    if closed:
+        reason += f"; closed since then: {', '.join(closed)}"
+    if absent:
+        reason += f"; {len(absent)} of {len(verdicts)} requirements could not be seen here"
+    return Decision(SHIP, f"All {shown} requirements that this cluster can show hold.",
+                    f"{reason}.", "good")  # fmt: skip
+
+
+def _why(red: list[Verdict]) -> str:
+    """The first thing that is wrong, with its hop."""
+    found = causes(red)
+    one = found[0].verdicts[0].requirement
+    ways = f"In {len(found)} ways; the most telling" if len(found) > 1 else "What was seen"
+    return f"{ways}, by {one.id} “{one.title}”: {found[0].text}."
+
+
+def _count(some: list[str] | list[Verdict], noun: str) -> str:
+    return f"{len(some)} {noun}" if len(some) == 1 else f"{len(some)} {noun}s"
+
+
+def _are(some: list[Verdict]) -> str:
+    return "is" if len(some) == 1 else "are"
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
