@@ -8,7 +8,7 @@ CLUSTER ?= embedded
 
 N ?= 20
 
-.PHONY: conformance test mutants bench soak kind kind-images clean
+.PHONY: conformance test mutants bench soak kind kind-images report clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -33,6 +33,11 @@ kind: kind-images
 	$(BIN)/pytest suites tests/kind --cluster=kind --images=packages -n $(KIND_WORKERS) --dist worksteal --reports=reports/out/kind
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal -q --reports=reports/out/embedded
 	$(BIN)/python -m reports.compare --known kind/differences.yaml reports/out/embedded/conformance.yaml reports/out/kind/conformance.yaml
+
+# Allure's HTML of the last run, beside its sign-off page.
+report: $(VENV)/.installed
+	$(BIN)/python -m reports.allure_report
+	@echo reports/out/signoff.html
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)

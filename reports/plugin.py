@@ -24,7 +24,7 @@ from fixtures.requirements import cited
 from fixtures.secrets import redact
 from fixtures.verdicts import GAP_CLOSED, NOT_RUN, Failure, TestResult, Verdict, judge
 from reports import (
-    allure_labels,
+    allure_results,
     compare,
     conformance,
     diagnostics,
@@ -94,8 +94,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Where the test runs: keep the broken hop and the way of its request, and leave no secret in
     the report."""
-    if call.when == "call" and (way := trace.way()):
-        item.user_properties.append(("way", [[hop.where, hop.observed] for hop in way]))
+    if call.when == "call" and (telling := trace.telling()):
+        way = [[hop.where, hop.observed] for hop in telling.seen()]
+        item.user_properties.append(("way", way))
     report = yield
     if call.excinfo and report.failed:
         error = call.excinfo.value
@@ -114,13 +115,18 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if SUITES in item.path.parents:
         known = item.config.stash[known_key]
-        allure_labels.attach([known[one] for one in cited(item)])
+        allure_results.label([known[one] for one in cited(item)])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call() -> None:
-    """What fixtures asked before is not this test's."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    """What fixtures asked before is not this test's; what it asks itself goes to Allure too."""
     trace.forget()
+    try:
+        return (yield)
+    finally:
+        if SUITES in item.path.parents:
+            allure_results.tell(trace.telling(), item.user_properties)
 
 
 class _Collector:
@@ -247,6 +253,8 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         known=config.stash.get(_baseline_key, None),
         unjudged=config.stash.setdefault(_unjudged_key, []),
     )
+    environment = {"cluster": run.cluster, **report["manifests"], **report["cluster"]["components"]}
+    allure_results.write(Path(config.option.allure_report_dir), environment)
     (out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
     whole = run.lost or all(v.verdict != NOT_RUN for v in verdicts)
     if kept and (whole or config.getoption("--history")):

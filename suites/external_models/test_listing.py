@@ -1,9 +1,11 @@
 """GET /v1/models at the MaaS gateway: local and external models in one listing."""
 
+from typing import Any
+
 import pytest
 import yaml
 
-from fixtures.evidence import CLIENT
+from fixtures.evidence import CLIENT, Exchange
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.requirements import requirement
@@ -12,14 +14,21 @@ from fixtures.stack import Identity, Provider, Stack
 EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}
 
 
+def entry_of(exchange: Exchange, model: str) -> dict[str, Any]:
+    """A model's one entry in a listing."""
+    body = exchange.expect_status(200).json
+    assert body["object"] == "list"
+    ids = [entry["id"] for entry in body["data"]]
+    exchange.expect(CLIENT, ids.count(model) == 1, f"{model} in the listing, once", ids)
+    return dict(body["data"][ids.index(model)])
+
+
 @requirement("EM-10")
 @pytest.mark.capability("demo_maas")
 @pytest.mark.parametrize("model", EXTERNAL)
 def test_external_entry(stack: Stack, alice: Identity, model: str) -> None:
     """The example's fields and values, and no url."""
-    body = stack.send("GET", "/v1/models", alice).expect_status(200).json
-    assert body["object"] == "list"
-    (entry,) = [entry for entry in body["data"] if entry["id"] == model]
+    entry = entry_of(stack.send("GET", "/v1/models", alice), model)
     assert isinstance(entry.pop("created"), int)
     owner = EXTERNAL[model]
     assert entry == {"id": model, "object": "model", "owned_by": owner, "ready": True}
@@ -28,8 +37,7 @@ def test_external_entry(stack: Stack, alice: Identity, model: str) -> None:
 @requirement("EM-10")
 def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
     """With the url of its own path at the MaaS gateway."""
-    body = stack.send("GET", "/v1/models", member).expect_status(200).json
-    (entry,) = [entry for entry in body["data"] if entry["id"] == local.model]
+    entry = entry_of(stack.send("GET", "/v1/models", member), local.model)
     assert isinstance(entry.pop("created"), int)
     assert entry.pop("url") == f"http://{stack.host}{local.path}"
     assert entry == {"id": local.model, "object": "model", "owned_by": "vllm", "ready": True}

@@ -1,0 +1,86 @@
+"""`python -m reports.allure_report`: the HTML of Allure's results, one file that needs no network.
+
+Allure 3 comes from npm into the virtual environment. Exit code 4 and one line where Node is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from reports import history
+
+FOLDER = Path(__file__).parent
+NODE = FOLDER.parent / ".venv" / "node"
+VERSION = "3"
+CONFIG = FOLDER / "allurerc.json"
+HINT = "Node.js 20 or newer makes Allure's report (nodejs.org, or your system's package nodejs)"
+
+
+class ReportError(Exception):
+    """Why there is no report, and what to do; one line."""
+
+
+def installed() -> Path:
+    """Allure's program, installed when it is not there."""
+    program = NODE / "node_modules" / ".bin" / "allure"
+    if not (shutil.which("node") and shutil.which("npm")):
+        raise ReportError(f"there is no Node here: {HINT}; signoff.html needs none")
+    if not program.exists():
+        _run("npm", "install", "--no-fund", "--no-audit", "--silent", "--prefix", str(NODE),
+             f"allure@{VERSION}")  # fmt: skip
+    return program
+
+
+def make(results: Path, out: Path, past: Path) -> Path:
+    """The report of a folder of results; its `past` runs are kept in that folder."""
+    if not any(results.glob("*-result.json")):
+        raise ReportError(f"{results} has no results of Allure: run the suite first")
+    program = installed()
+    past.mkdir(parents=True, exist_ok=True)
+    config = {
+        **json.loads(CONFIG.read_text()),
+        "historyPath": str((past / "allure.jsonl").resolve()),
+    }
+    written = results.parent / "allurerc.json"
+    written.write_text(json.dumps(config))
+    try:
+        shutil.rmtree(out, ignore_errors=True)
+        _run(str(program), "generate", str(results.resolve()), "--config", str(written.resolve()),
+             "--output", str(out.resolve()))  # fmt: skip
+    finally:
+        written.unlink()
+    # One plugin's report stands in the folder itself, several would each have their own.
+    (page,) = sorted(out.glob("index.html")) or sorted(out.glob("awesome/index.html"))
+    return page
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["nothing"]
+        raise ReportError(f"{Path(words[0]).name} failed and said: {said[0]}; {HINT}")
+
+
+def main(argv: list[str]) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m reports.allure_report")
+    parser.add_argument("--reports", type=Path, default=FOLDER / "out", help="the run's reports")
+    parser.add_argument("--history", type=Path, default=history.FOLDER, help="earlier runs'")
+    flags = parser.parse_args(argv)
+    try:
+        print(
+            make(flags.reports / "allure-results", flags.reports / "allure-report", flags.history)
+        )
+    except ReportError as error:
+        print(error, file=sys.stderr)
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
