@@ -1,4 +1,5 @@
-# All the set-up there is: Python 3.11+ with pip is enough.
+# All the set-up there is: Python 3.11+ with pip is enough; the project's own tests look at the
+# reports in a browser too, for which they want Node and Chromium.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +15,7 @@ conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
 
 test: $(VENV)/.installed $(BIN)/kubectl
+	$(BIN)/python -m tests.chromium
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

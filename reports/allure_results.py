@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import allure
+import allure_commons
 
 from fixtures.evidence import Exchange
 from fixtures.requirements import Requirement
@@ -46,6 +47,27 @@ def tell(telling: Exchange | None, properties: list[tuple[str, Any]]) -> None:
     hops = "\n".join(f"{hop.where:<16} {hop.observed}" for hop in telling.seen())
     allure.attach(redact(hops), "hops", kind)
     allure.attach(telling.told(), "exchange", kind)
+
+
+class Redacted:
+    """Allure reads exceptions itself: of what it writes, the messages lose their secrets here."""
+
+    @allure_commons.hookimpl(tryfirst=True)
+    def report_result(self, result: Any) -> None:
+        _redact(result)
+
+    @allure_commons.hookimpl(tryfirst=True)
+    def report_container(self, container: Any) -> None:
+        _redact(container)
+
+
+def _redact(one: Any) -> None:
+    """A result, a container, and the steps and fixtures in them."""
+    if details := getattr(one, "statusDetails", None):
+        details.message, details.trace = redact(details.message or ""), redact(details.trace or "")
+    for parts in ("steps", "befores", "afters"):
+        for part in getattr(one, parts, None) or []:
+            _redact(part)
 
 
 def write(folder: Path, components: dict[str, Any]) -> None:

@@ -42,14 +42,18 @@ def broken(failure: Failure) -> str:
     return next(iter(failure.text.splitlines()), "") or failure.observed
 
 
+def signature(failure: Failure) -> str:
+    """The same for failures that differ in ids, keys and numbers alone."""
+    return _VARIES.sub("#", broken(failure))
+
+
 def causes(verdicts: list[Verdict]) -> list[Cause]:
     """Of the requirements that are red."""
     found: dict[str, Cause] = {}
     for one in verdicts:
         if one.failed:
             failure = min(one.failures, key=_rank)
-            key = _VARIES.sub("#", broken(failure))
-            found.setdefault(key, Cause(failure)).verdicts.append(one)
+            found.setdefault(signature(failure), Cause(failure)).verdicts.append(one)
     return sorted(found.values(), key=lambda c: (_rank(c.failure), c.level, -len(c.verdicts)))
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import allure_commons
 import pytest
 
 from fixtures.evidence import Hop, HopMismatch, trace
@@ -33,6 +34,7 @@ from reports import (
     summary,
     traceability,
 )
+from reports.progress import Progress
 from reports.restarts import restarts
 
 DEFAULT_OUT = Path(__file__).parent / "out"
@@ -84,13 +86,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if not runs_suites(config) or config.option.collectonly:
         return
     out: Path = config.getoption("--reports")
+    allure_commons.plugin_manager.register(allure_results.Redacted())
     if not config.option.allure_report_dir:
         config.option.allure_report_dir = str(out / "allure-results")
     if not config.option.xmlpath:
         config.option.xmlpath = str(out / "junit.xml")
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)  # before Allure reads it
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
     """Where the test runs: keep the broken hop and the way of its request, and leave no secret in
     the report."""
@@ -110,6 +113,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = redact(str(report.longrepr))
     report.sections = [(title, redact(text)) for title, text in report.sections]
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_internalerror(excrepr: Any) -> None:
+    """Of a run that dies itself no secret is told either."""
+    for one, *_ in getattr(excrepr, "chain", []) or [(excrepr.reprtraceback,)]:
+        for entry in one.reprentries:
+            entry.lines[:] = redact("\n".join(entry.lines)).splitlines()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -175,6 +186,9 @@ def pytest_sessionstart(session: pytest.Session) -> Any:
     if hasattr(config, "workerinput"):
         return (yield)
     config.pluginmanager.register(_Collector(session))
+    out = config.pluginmanager.get_plugin("terminalreporter")
+    if out and runs_suites(config) and config.get_verbosity() == 0:
+        config.pluginmanager.register(Progress(out))
     try:
         return (yield)
     finally:

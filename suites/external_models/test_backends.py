@@ -104,7 +104,7 @@ def test_port_that_refuses(stack: Stack, alice: Identity, backends: Backends) ->
 
 
 @requirement("EM-21")
-@pytest.mark.window
+@pytest.mark.window(TIMEOUT_SECONDS)
 def test_backend_that_does_not_answer(stack: Stack, alice: Identity) -> None:
     """504 after Envoy's fifteen seconds, not before and not much later."""
     began = time.monotonic()

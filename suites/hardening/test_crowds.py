@@ -67,7 +67,7 @@ def test_parallel_usage_is_all_counted(stack: Stack, premium_user: Identity) -> 
 
 
 @requirement("HD-31")
-@pytest.mark.window
+@pytest.mark.window(SLOW_SECONDS)
 def test_nobody_waits_for_the_slow(stack: Stack, heavy_user: Identity) -> None:
     """While twenty requests of one user wait for a provider, others are served by it."""
     other = stack.account_token(f"{TIER_PREFIX}enterprise")

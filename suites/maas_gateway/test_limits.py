@@ -118,7 +118,7 @@ def test_refused_request_uses_no_tokens(stack: Stack, alice: Identity) -> None:
 
 
 @requirement("MG-24")
-@pytest.mark.window
+@pytest.mark.window(120)
 def test_requests_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
     """A user of each tier, all waiting together: the last requests come at half time, are refused
     shortly before two minutes after the first are over, and then served again."""
@@ -217,7 +217,7 @@ def test_errors_and_listings_consume_no_tokens(stack: Stack, alice: Identity) ->
 
 
 @requirement("MG-32")
-@pytest.mark.window
+@pytest.mark.window(60)
 def test_tokens_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
     """A user of each tier, all waiting together: half of the budget is used at half time, the next
     request refused shortly before a minute after the first is over, and then the whole budget is

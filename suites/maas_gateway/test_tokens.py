@@ -108,7 +108,7 @@ def test_revocation(stack: Stack, kube: Kube) -> None:
 
 
 @requirement("MG-42")
-@pytest.mark.window
+@pytest.mark.window(API_CACHE_SECONDS)
 def test_how_long_a_revoked_token_is_let_in(stack: Stack, decide: Decision) -> None:
     """A token that the gateway has seen before it was revoked.
 
@@ -182,7 +182,7 @@ def short_cache(kube: Kube) -> Iterator[str]:
 
 
 @requirement("MG-44")
-@pytest.mark.window
+@pytest.mark.window(API_CACHE_SECONDS)
 def test_cached_identity_ends(stack: Stack, short_cache: str) -> None:
     """Remembered while the cache lives, asked about anew afterwards."""
     path = f"{short_cache}/v1/models"

@@ -80,7 +80,7 @@ def test_tier_comes_from_the_namespace(stack: Stack) -> None:
 
 
 @requirement("MP-46")
-@pytest.mark.window
+@pytest.mark.window(WINDOW_SECONDS)
 def test_budget_returns_after_the_window(stack: Stack, alice: Identity) -> None:
     """Refused shortly before the minute is over that the first hit began, then served.
 

@@ -1,0 +1,77 @@
+"""Runs as the sign-off page shows them: all requirements of the project, with made-up results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fixtures.evidence import Hop
+from fixtures.requirements import Requirement, by_id, read_all
+from fixtures.verdicts import Failure, TestResult, judge
+from reports import signoff
+from reports.history import Past
+
+READINGS = read_all(Path(__file__).parent.parent.parent / "suites")
+KNOWN = by_id(READINGS)
+DATE = "2026-03-04T05:06:07Z"
+HOSTILE = "<script>document.title = 'taken'</script><img src=x onerror=\"document.title='taken'\">"
+WAY = [
+    Hop("client", "", "sent POST /external/openai/v1/chat/completions"),
+    Hop("egress gateway", "", "received /openai/v1/chat/completions"),
+    Hop("backend", "", "openai received POST /v1/chat/completions; x-provider-api-key: <redacted>"),
+    Hop("client", "", "got 200"),
+]
+DEFECTS = {
+    "MP-28": Failure("suites/mixed_providers/test_rewrites.py::test_a[openai]", "backend",
+                     "path /v1/chat/completions", "path /openai/v1/chat/completions", ""),
+    "MG-19": Failure("suites/maas_gateway/test_limits.py::test_b", "client", "status 429",
+                     "status 200", ""),
+    "DG-26": Failure("suites/dual_gateway/test_topology.py::test_c", "", "", "", HOSTILE),
+}  # fmt: skip
+
+
+def _result(one: Requirement) -> TestResult:
+    outcomes = {}
+    if one.kind == "gap":
+        outcomes = {one.id: "present"}
+    if one.kind == "disputed":
+        outcomes = {one.id: next(iter(one.outcomes))}
+    nodeid = f"suites/{one.profile}/test_{one.kind}.py::test_{one.id}"
+    if one.capability:
+        return TestResult(nodeid, [one.id], "skipped", 0.1, reason="there is no GPU")
+    return TestResult(nodeid, [one.id], "passed", 0.2, outcomes=outcomes, way=WAY)
+
+
+def _page(results: list[TestResult], past: list[Past], lost: str = "") -> str:
+    made_of = {"kubernetes": "v1.34.4", "images": ["a", "b"]}
+    facts = signoff.Facts("embedded", "default", "sha256:0", DATE, 130.0, made_of, past, lost=lost)
+    return signoff.render(facts, READINGS, judge(KNOWN, results))
+
+
+def green() -> str:
+    """Everything holds, and it is the first run."""
+    return _page([_result(one) for one in KNOWN.values()], [])
+
+
+def red() -> str:
+    """Three defects, one of which was there a run before, and one says HTML."""
+    results = []
+    for one in KNOWN.values():
+        result = _result(one)
+        if failure := DEFECTS.get(one.id):
+            result.outcome, result.failure = "failed", failure
+        results.append(result)
+    before = dict.fromkeys(KNOWN, "conformant")
+    past = [Past("2026-03-02T05:06:07Z", "embedded", "default", before),
+            Past("2026-03-03T05:06:07Z", "embedded", "default",
+                 {**before, "MP-28": "nonconformant"})]  # fmt: skip
+    return _page(results, past)
+
+
+def lost() -> str:
+    """The cluster ended when a part of the suite had run."""
+    some = [_result(one) for one in KNOWN.values() if one.profile == "dual_gateway"]
+    return _page(some, [], "the cluster was lost at 05:07:00: its API server ended")
+
+
+PAGES: dict[str, Callable[[], str]] = {"green": green, "red": red, "lost": lost}

@@ -1,0 +1,213 @@
+"""The sign-off page's parts: the decision, what broke, the flows, the history; and the progress."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fixtures.evidence import BACKEND, CLIENT, EGRESS, MAAS, Hop
+from fixtures.requirements import by_id, read_all
+from fixtures.verdicts import Failure, TestResult, Verdict, judge
+from reports import history
+from reports.causes import causes
+from reports.progress import Progress
+from reports.signoff import __main__ as command
+from reports.signoff.decision import Decision, decide
+from reports.signoff.flows import CLUSTER, flows
+from tests.unit.test_reports import written
+
+KNOWN = by_id(read_all(Path(__file__).parent.parent.parent / "suites"))
+WAY = [
+    Hop(CLIENT, "", "sent GET /external/openai/v1/models"),
+    Hop(EGRESS, "", "received /openai/v1/models"),
+    Hop(BACKEND, "", "openai received GET /v1/models; x-provider-api-key: <redacted 1>"),
+    Hop(CLIENT, "", "got 200"),
+]
+
+
+def failure(hop: str, expected: str = "a", observed: str = "b", text: str = "") -> Failure:
+    return Failure("suites/x/test_y.py::test_z", hop, expected, observed, text)
+
+
+def judged(red: dict[str, Failure], left_out: tuple[str, ...] = ()) -> list[Verdict]:
+    """All requirements: these are red, these have not run, what wants a capability is not
+    applicable, and the rest holds."""
+    results = []
+    for one in (r for r in KNOWN.values() if r.id not in left_out):
+        outcomes = {one.id: "present"} if one.kind == "gap" else {}
+        if one.outcomes:
+            outcomes = {one.id: next(iter(one.outcomes))}
+        outcome = "failed" if one.id in red else "skipped" if one.capability else "passed"
+        results.append(TestResult(f"t::{one.id}", [one.id], outcome, 0.1, "no GPU",
+                                  red.get(one.id), outcomes, WAY))  # fmt: skip
+    return judge(KNOWN, results)
+
+
+CORE, EXTENDED = "MP-28", "HD-12"
+
+
+@pytest.mark.parametrize(
+    ("red", "left_out", "lost", "unjudged", "word", "says"),
+    [
+        ({}, (), "", [], "Ship", "that this cluster can show hold"),
+        ({CORE: failure(BACKEND)}, (), "", [], "Do not ship", "1 core requirement of 258 is"),
+        ({CORE: failure(BACKEND)}, (), "it was lost", [], "Do not ship", "It was lost."),
+        ({CORE: failure(BACKEND)}, ("MG-1",), "", [], "Do not ship", "1 core requirement of"),
+        ({EXTENDED: failure(CLIENT)}, (), "", [], "Ship with known defects", "1 extended one is"),
+        ({}, (), "it was lost", [], "No verdict", "It was lost."),
+        ({}, ("MG-1",), "", [], "No verdict", "1 of 258 requirements did not run"),
+        ({}, (), "", ["tests/kind::one"], "No verdict", "1 test that no requirement cites failed"),
+        ({EXTENDED: failure(CLIENT)}, ("MG-1",), "", [], "No verdict", "did not run"),
+    ],
+)  # fmt: skip
+def test_may_it_be_released(
+    red: dict[str, Failure], left_out: tuple[str, ...], lost: str, unjudged: list[str],
+    word: str, says: str,
+) -> None:  # fmt: skip
+    found: Decision = decide(judged(red, left_out), lost, unjudged)
+    assert found.word == word
+    assert says.replace("258", str(len(KNOWN))) in found.sentence
+    if red and word != "No verdict":
+        assert "expected a, observed b" in found.reason
+
+
+def test_one_defect_is_told_once_and_the_most_telling_first() -> None:
+    """A status may have any reason, and what does not come says less than what comes wrong."""
+    found = causes(
+        judged({
+            "MP-13": failure(CLIENT, "status 200", "status 404"),
+            "MP-14": failure(CLIENT, "status 200", "status 404"),
+            "MP-20": failure(BACKEND, "one request at openai", "requests at nothing"),
+            "MP-22": failure("", text="route: path is /v2"),
+            "MP-28": failure(BACKEND, "path /v1 of <redacted 12345678>", "path /openai/v1"),
+            "MP-31": failure(BACKEND, "path /v1 of <redacted 87654321>", "path /openai/v1"),
+        })
+    )  # fmt: skip
+    assert [[v.requirement.id for v in one.verdicts] for one in found] == [
+        ["MP-28", "MP-31"], ["MP-22"], ["MP-20"], ["MP-13", "MP-14"],
+    ]  # fmt: skip
+    assert found[0].text == (
+        "backend: expected path /v1 of <redacted 12345678>, observed path /openai/v1"
+    )
+
+
+def test_requirements_stand_at_the_hop_that_broke_or_by_their_kind() -> None:
+    verdicts = judged({"MP-29": failure(MAAS), "MP-28": failure(BACKEND)})
+    flow = next(one for one in flows(verdicts) if one.profile == "mixed_providers")
+    stops = {one.hop: one for one in flow.every}
+    at = {hop: {v.requirement.id for v in one.verdicts} for hop, one in stops.items()}
+    assert "MP-29" in at[MAAS]  # an injection, and so at the backend when it holds
+    assert "MP-28" in at[BACKEND]  # a rewrite, and so at the egress gateway
+    assert "MP-31" in at[EGRESS]
+    assert sum(map(len, at.values())) == sum(r.profile == flow.profile for r in KNOWN.values())
+    assert all(v.requirement.kind == "topology" for v in stops[CLUSTER].verdicts)
+    assert {hop: one.verdict for hop, one in stops.items()}[EGRESS] == "conformant"
+    assert stops[BACKEND].verdict == stops[MAAS].verdict == "nonconformant"
+
+
+def test_flow_shows_what_was_seen_at_each_hop() -> None:
+    flow = next(one for one in flows(judged({})) if one.profile == "mixed_providers")
+    assert [one.seen for one in flow.stops] == [
+        ["sent GET /external/openai/v1/models", "got 200"],
+        ["received GET /external/openai/v1/models"],
+        ["received /openai/v1/models"],
+        ["openai received GET /v1/models", "x-provider-api-key: <redacted 1>"],
+    ]
+    assert all(len(line) <= 36 for one in flow.stops for line in one.lines)
+
+
+def past(folder: Path, date: str, red: tuple[str, ...] = (), **more: Any) -> None:
+    report = written(judged({one: failure(BACKEND) for one in red}), **more)
+    report["date"] = date
+    history.keep(folder, yaml.safe_dump(report), date, report["cluster"]["name"])
+
+
+def test_history_knows_since_when(tmp_path: Path) -> None:
+    past(tmp_path, "2026-01-01T00:00:00Z", ("MP-28", "MP-1"))
+    past(tmp_path, "2026-01-02T00:00:00Z", ("MP-1",))
+    past(tmp_path, "2026-01-03T00:00:00Z", ("MP-28", "MP-1"))
+    past(tmp_path, "2026-01-04T00:00:00Z", (), cluster="kind")
+    (tmp_path / "notes.yaml").write_text("mine")
+    (tmp_path / "20260105T000000Z-embedded.yaml").write_text("cut o")
+    runs = history.read(tmp_path, "embedded", "default")
+    assert [one.date[:10] for one in runs] == ["2026-01-01", "2026-01-02", "2026-01-03"]
+    assert history.red_since(runs, "MP-28") == "2026-01-03T00:00:00Z"
+    assert history.red_since(runs, "MP-1") == "2026-01-01T00:00:00Z"
+    assert history.red_since(runs, "MP-2") == ""
+
+
+def test_history_forgets_the_oldest_of_its_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "KEPT", 2)
+    past(tmp_path, "2026-01-01T00:00:00Z", (), cluster="kind")
+    for day in (2, 3, 4):
+        past(tmp_path, f"2026-01-0{day}T00:00:00Z")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "20260101T000000Z-kind.yaml",
+        "20260103T000000Z-embedded.yaml",
+        "20260104T000000Z-embedded.yaml",
+    ]
+
+
+def test_page_of_a_report_that_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same verdicts, from its file alone; and what is none is refused."""
+    report = written(judged({"MP-28": failure(BACKEND), "MG-1": failure("", text="no Gateway")}))
+    file = tmp_path / "conformance.yaml"
+    file.write_text(yaml.safe_dump(report))
+    assert command.main([str(file), "--baseline", str(file)]) == 0
+    page = (tmp_path / "signoff.html").read_text()
+    assert "Do not ship" in page
+    assert "in the baseline" in page
+    assert "no Gateway" in page
+    assert command.main([str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+class Terminal:
+    """As much of pytest's reporter as the progress writes to."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._tw = self
+        self.hasmarkup = False
+
+    def write_line(self, line: str, **_: bool) -> None:
+        self.lines.append(line)
+
+
+def report(when: str, nodeid: str, outcome: Any = "passed", **properties: Any) -> Any:
+    return pytest.TestReport(nodeid, ("f", 1, "t"), {}, outcome, "it said so", when,  # type: ignore[arg-type]
+                             user_properties=list(properties.items()))  # fmt: skip
+
+
+def test_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is under way, how long the longest window takes, and each kind of failure at once."""
+    out: Any = Terminal()
+    progress = Progress(out)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    progress.pytest_xdist_node_collection_finished(["a", "b", "c"])
+    nodes = ["suites/maas_gateway/t.py::a", "suites/hardening/t.py::b", "suites/hardening/t.py::c"]
+    for node, window in zip(nodes, (120, 60, 0), strict=True):
+        progress.pytest_runtest_logstart(node)
+        more = {"window": window} if window else {}
+        progress.pytest_runtest_logreport(report("setup", node, **more))
+    monkeypatch.setattr(time, "monotonic", lambda: 1050.0)
+    assert progress.line == (
+        "0 of 3 tests; under way: hardening, maas_gateway; the longest window takes 70 s more (a)"
+    )
+    for node in nodes[1:]:
+        broken = ["backend", "path /a", "path /b", "text"]
+        progress.pytest_runtest_logreport(
+            report("call", node, "failed", requirements=["HD-1"], failure=broken)
+        )
+        progress.pytest_runtest_logreport(report("teardown", node))
+    progress.pytest_sessionfinish()
+    assert progress.line.startswith("2 of 3 tests, 2 red; under way: maas_gateway; the longest")
+    assert [line for line in out.lines if "of 3" not in line] == [
+        "✗ HD-1 t.py::b", "    backend: expected path /a, observed path /b",
+    ]  # fmt: skip
