@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ FOLDER = Path(__file__).parent
 NODE = FOLDER.parent / ".venv" / "node"
 VERSION = "3"
 CONFIG = FOLDER / "allurerc.json"
+# Who opens the report would be told to Google, whatever is configured (plugin-awesome 3.18).
+_ANALYTICS = re.compile(r"<script[^>]*googletagmanager[^>]*>\s*</script>")
 HINT = "Node.js 20 or newer makes Allure's report (nodejs.org, or your system's package nodejs)"
 
 
@@ -56,6 +59,7 @@ def make(results: Path, out: Path, past: Path) -> Path:
         written.unlink()
     # One plugin's report stands in the folder itself, several would each have their own.
     (page,) = sorted(out.glob("index.html")) or sorted(out.glob("awesome/index.html"))
+    page.write_text(_ANALYTICS.sub("", page.read_text()))
     return page
 
 

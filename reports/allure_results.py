@@ -10,6 +10,7 @@ from typing import Any
 
 import allure
 import allure_commons
+import pytest
 
 from fixtures.evidence import Exchange
 from fixtures.requirements import Requirement
@@ -19,8 +20,8 @@ from fixtures.verdicts import CLOSED, PRESENT
 _SEVERITY = {"core": allure.severity_level.CRITICAL, "extended": allure.severity_level.NORMAL}
 
 
-def label(requirements: list[Requirement]) -> None:
-    """Label the running test with its requirements, and say what they rest on."""
+def label(item: pytest.Item, requirements: list[Requirement]) -> None:
+    """Label the test that begins with its requirements, and say what they rest on."""
     dynamic: Any = allure.dynamic
     for one in requirements:
         dynamic.epic(one.document)
@@ -30,7 +31,8 @@ def label(requirements: list[Requirement]) -> None:
         dynamic.tag(one.id)
         dynamic.link(f"../signoff.html#{one.id}", name=f"{one.document}, line {one.line}")
     said = (f"> {redact_prose(one.quote)}\n\n{one.id}: {one.expects}" for one in requirements)
-    dynamic.description("\n\n".join(said))
+    # The plugin takes the docstring when the set-up is over, unless there is a marker.
+    item.add_marker(pytest.mark.allure_description("\n\n".join(said)))
 
 
 def tell(telling: Exchange | None, properties: list[tuple[str, Any]]) -> None:

@@ -126,7 +126,7 @@ def pytest_internalerror(excrepr: Any) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if SUITES in item.path.parents:
         known = item.config.stash[known_key]
-        allure_results.label([known[one] for one in cited(item)])
+        allure_results.label(item, [known[one] for one in cited(item)])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
