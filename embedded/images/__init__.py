@@ -1,10 +1,10 @@
 """The image catalogue: container image name → what runs in its place.
 
-One module an image; each has `main(argv)` and says what it stands for. `--image
-NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of your own. It has a
-`$KUBECONFIG` for its ServiceAccount, since nothing is mounted where client libraries look for one,
-and the container's mounts below `$CONTAINER_ROOT`; `$(POD_IP)` and the container's other variables
-are filled in in COMMAND.
+A folder for each project, in it a module an image: each has `main(argv)` and says what it stands
+for. `--image NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of yours. It
+has a `$KUBECONFIG` for its ServiceAccount, since nothing is mounted where client libraries look for
+one, and the container's mounts below `$CONTAINER_ROOT`; `$(POD_IP)` and the container's other
+variables are filled in in COMMAND.
 """
 
 from __future__ import annotations
@@ -54,8 +54,18 @@ def envoy_binary() -> Path:
     return Path(str(distribution.locate_file("envoy/_bin/envoy")))
 
 
+def stand_in(name: str) -> str:
+    """The module of a stand-in, by its own name: each has the folder of its project. Raises
+    ImageError, with what there is."""
+    found = {path.stem: path for path in sorted(Path(__file__).parent.glob("*/*.py"))}
+    if name not in found:
+        known = sorted(one for one, path in found.items() if "def main(" in path.read_text())
+        raise ImageError(f"no stand-in {name}; there are {', '.join(known)}")
+    return f"embedded.images.{found[name].parent.name}.{name}"
+
+
 def _stand_in(name: str, *flags: str) -> Image:
-    return Image(module=f"embedded.images.{name}", flags=flags)
+    return Image(module=stand_in(name), flags=flags)
 
 
 def _catalogue() -> dict[str, Image]:
@@ -65,12 +75,12 @@ def _catalogue() -> dict[str, Image]:
         "docker.io/envoyproxy/envoy": envoy,
         "docker.io/library/python": python,
         "quay.io/openshift/gateway-controller": _stand_in("envoy_gateway"),
-        "quay.io/kuadrant/kuadrant-operator": _stand_in("kuadrant"),
+        "quay.io/kuadrant/kuadrant-operator": _stand_in("kuadrant_operator"),
         "quay.io/kuadrant/wasm-shim": _stand_in("wasm_shim"),
         "quay.io/kuadrant/authorino": _stand_in("authorino"),
         "quay.io/kuadrant/limitador": _stand_in("limitador"),
-        "quay.io/kserve/llmisvc-controller": _stand_in("kserve"),
-        "ghcr.io/nerdalert/wg-ai-gateway": _stand_in("wg_ai_gateway"),
+        "quay.io/kserve/llmisvc-controller": _stand_in("llmisvc_controller"),
+        "ghcr.io/nerdalert/wg-ai-gateway": _stand_in("envoy_controller"),
         "ghcr.io/nerdalert/maas-api": _stand_in("maas_api", "--external-models"),
         "quay.io/opendatahub/maas-api": _stand_in("maas_api"),
         "quay.io/opendatahub/opendatahub-operator": _stand_in("opendatahub_operator"),

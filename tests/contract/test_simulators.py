@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from embedded import lifecycle, ready
-from embedded.images.provider_sim import _CONTENTS
+from embedded.images.simulators.provider_sim import _CONTENTS
 from embedded.state import State
 from fixtures.clusters import Access
 from fixtures.kube import Kube

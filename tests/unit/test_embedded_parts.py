@@ -20,9 +20,9 @@ from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, canonical
-from embedded.images.limitador import Limits, Reader
-from embedded.images.maas_api import account_name
-from embedded.images.wasm_shim import SseUsage
+from embedded.images.kuadrant.limitador import Limits, Reader
+from embedded.images.kuadrant.wasm_shim import SseUsage
+from embedded.images.maas.maas_api import account_name
 from embedded.net import claim
 from embedded.selectors import select
 from embedded.zygote import Process, Zygote

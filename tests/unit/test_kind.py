@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from embedded.images.shim_filters import clusters_of, in_its_place
+from embedded.images.kuadrant.shim_filters import clusters_of, in_its_place
 from kind import KindError, components, oci_runtime, platform
 from kind.components import table
 from manifests import FOLDER, load, render

@@ -9,8 +9,8 @@ import pytest
 
 from embedded.apiserver import authn
 from embedded.apiserver.authn import Tokens
-from embedded.images import authorino_limiter, authorino_pipeline
-from embedded.images.authorino_pipeline import CACHED_BYTES, Pipeline
+from embedded.images.kuadrant import authorino_limiter, authorino_pipeline
+from embedded.images.kuadrant.authorino_pipeline import CACHED_BYTES, Pipeline
 
 
 def test_api_server_remembers_for_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from embedded.images.semantic_router_config import Config, ConfigError, load
+from embedded.images.vsr.semantic_router_config import Config, ConfigError, load
 
 
 def config(tmp_path: Path, **more: Any) -> Config:

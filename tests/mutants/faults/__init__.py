@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from embedded.images import stand_in
+
 FAULTS: dict[str, tuple[str, Callable[[Any], None]]] = {}
 
 
@@ -17,7 +19,7 @@ def fault(name: str, image: str) -> Callable[[Callable[[Any], None]], Callable[[
     """Register a function that breaks the module of a stand-in."""
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
-        FAULTS[name] = (f"embedded.images.{image}", function)
+        FAULTS[name] = (stand_in(image), function)
         return function
 
     return register

@@ -218,7 +218,7 @@ def _(module: Any) -> None:
     backends.Backends._one = one  # type: ignore[method-assign]
 
 
-@fault("model-path-without-namespace", "kserve")
+@fault("model-path-without-namespace", "llmisvc_controller")
 def _(module: Any) -> None:
     right = module._route
 
@@ -240,7 +240,7 @@ def _(module: Any) -> None:
 @fault("unsigned-tokens-taken", "authorino")
 def _(_: Any) -> None:
     """`alg: none` is good enough."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
@@ -272,7 +272,7 @@ def _(module: Any) -> None:
 @fault("tier-by-default", "authorino")
 def _(_: Any) -> None:
     """Without an identity filter the tier is free."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline.evaluate
 
@@ -286,11 +286,11 @@ def _(_: Any) -> None:
     pipeline.Pipeline.evaluate = evaluate  # type: ignore[method-assign]
 
 
-@fault("own-policy-ends-limits", "kuadrant")
+@fault("own-policy-ends-limits", "kuadrant_operator")
 def _(_: Any) -> None:
     """A route with an AuthPolicy of its own is out of the Gateway's limits too."""
-    from embedded.images import kuadrant_topology
-    from embedded.images.kuadrant_config import AUTH
+    from embedded.images.kuadrant import kuadrant_topology
+    from embedded.images.kuadrant.kuadrant_config import AUTH
 
     right = kuadrant_topology.Topology._path
 
@@ -320,7 +320,7 @@ def _(_: Any) -> None:
     """`aftermath` is mathematics."""
     import re
 
-    from embedded.images import semantic_router_config
+    from embedded.images.vsr import semantic_router_config
 
     semantic_router_config._literal = re.escape
 

@@ -9,12 +9,12 @@ from tests.mutants.faults import fault
 Object = dict[str, Any]
 
 
-@fault("host-not-rewritten", "wg_ai_gateway")
+@fault("host-not-rewritten", "envoy_controller")
 def _(module: Any) -> None:
     module.Destinations._host = lambda self, ref, namespace: ""
 
 
-@fault("destination-read-once", "wg_ai_gateway")
+@fault("destination-read-once", "envoy_controller")
 def _(module: Any) -> None:
     """An edited XBackendDestination changes nothing."""
     right = module.Destinations._destination
@@ -27,7 +27,7 @@ def _(module: Any) -> None:
     module.Destinations._destination = destination
 
 
-@fault("unresolvable-is-an-error", "wg_ai_gateway")
+@fault("unresolvable-is-an-error", "envoy_controller")
 def _(module: Any) -> None:
     """A host name that does not resolve at once is a missing backend: 500."""
     from embedded.node.dns import UnknownHost, resolve
@@ -45,7 +45,7 @@ def _(module: Any) -> None:
     module.Destinations._destination = destination
 
 
-@fault("port-ignored", "wg_ai_gateway")
+@fault("port-ignored", "envoy_controller")
 def _(module: Any) -> None:
     right = module.envoy.dns_cluster
     module.envoy.dns_cluster = lambda name, host, port, **more: right(
@@ -53,13 +53,13 @@ def _(module: Any) -> None:
     )
 
 
-@fault("no-timeout", "wg_ai_gateway")
+@fault("no-timeout", "envoy_controller")
 def _(module: Any) -> None:
     module.Controller.translates_timeouts = True
     module.STREAM_IDLE_TIMEOUT = "300s"
 
 
-@fault("missing-backend-ignored", "wg_ai_gateway")
+@fault("missing-backend-ignored", "envoy_controller")
 def _(module: Any) -> None:
     right = module.Destinations.resolve
     module.Destinations.resolve = lambda self, rule, namespace: (
@@ -68,12 +68,12 @@ def _(module: Any) -> None:
     )
 
 
-@fault("tls-not-originated", "wg_ai_gateway")
+@fault("tls-not-originated", "envoy_controller")
 def _(module: Any) -> None:
     module.envoy.upstream_tls = lambda host: {}
 
 
-@fault("destination-has-status", "wg_ai_gateway")
+@fault("destination-has-status", "envoy_controller")
 def _(module: Any) -> None:
     """Every XBackendDestination is said to be Accepted."""
     from embedded.gatewayapi.status import condition
@@ -191,7 +191,7 @@ def _(module: Any) -> None:
     module.Starlette = starlette
 
 
-@fault("egress-cluster-ip", "wg_ai_gateway")
+@fault("egress-cluster-ip", "envoy_controller")
 def _(module: Any) -> None:
     """The egress gateway's Service is for the cluster alone."""
     right = module.Controller._owned

@@ -13,7 +13,7 @@ Object = dict[str, Any]
 @fault("first-token-counts", "authorino")
 def _(_: Any) -> None:
     """Of two Authorization headers, which arrive as one list, the first is believed."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline._credential
 
@@ -28,7 +28,7 @@ def _(_: Any) -> None:
 def _(_: Any) -> None:
     from urllib.parse import parse_qs, urlsplit
 
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline._credential
 
@@ -45,7 +45,7 @@ def _(_: Any) -> None:
     """A token's claims are believed when the API server does not know it."""
     import jwt
 
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
@@ -66,7 +66,7 @@ def _(_: Any) -> None:
 
 @fault("scheme-in-any-letters", "authorino")
 def _(_: Any) -> None:
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline._credential
 
@@ -176,7 +176,7 @@ def _(module: Any) -> None:
 @fault("credit-for-negative-usage", "wasm_shim")
 def _(_: Any) -> None:
     """What is reported below zero is taken off the next report."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right_entry, right_report = shim_actions.Call._entry, shim_actions.Call.report
     credit = [0]
@@ -202,7 +202,7 @@ def _(_: Any) -> None:
 
 def _fail_as(service: str, mode: str) -> None:
     """What the shim does when a service of this type cannot be reached."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call._fail
 
@@ -223,7 +223,7 @@ def _(_: Any) -> None:
         _fail_as(service, "deny")
 
 
-@fault("what-is-gone-stays-gone", "wg_ai_gateway")
+@fault("what-is-gone-stays-gone", "envoy_controller")
 def _(_: Any) -> None:
     """A backend that once failed is left out for an hour."""
     from embedded.gatewayapi import envoy
@@ -254,7 +254,7 @@ def _every_route(module: Any, change: Callable[[Object], None]) -> None:
     module.virtual_hosts = virtual_hosts
 
 
-@fault("failures-asked-again", "wg_ai_gateway")
+@fault("failures-asked-again", "envoy_controller")
 def _(module: Any) -> None:
     def again(route: Object) -> None:
         if "route" in route:
@@ -263,7 +263,7 @@ def _(module: Any) -> None:
     _every_route(module, again)
 
 
-@fault("keys-behind-the-gateway", "wg_ai_gateway")
+@fault("keys-behind-the-gateway", "envoy_controller")
 def _(module: Any) -> None:
     """The egress gateway has a key for whoever comes without one."""
     header = {"key": "X-Provider-Api-Key", "value": "sk-openai-key-for-demo"}

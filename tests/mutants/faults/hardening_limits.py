@@ -93,7 +93,7 @@ def _(module: Any) -> None:
     module.Shim.__init__, module.Shim.run = init, later
 
 
-@fault("ten-at-a-time", "wg_ai_gateway")
+@fault("ten-at-a-time", "envoy_controller")
 def _(_: Any) -> None:
     """Ten requests keep a provider busy."""
     from embedded.gatewayapi import envoy
@@ -110,7 +110,7 @@ def _(_: Any) -> None:
 @fault("no-tier-no-entry", "authorino")
 def _(_: Any) -> None:
     """Whose metadata cannot be had is refused."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._metadata
 
@@ -126,7 +126,7 @@ def _(_: Any) -> None:
 @fault("five-reviews-a-second", "authorino")
 def _(_: Any) -> None:
     """As releases up to 0.22, whatever their manifest says."""
-    from embedded.images import authorino_limiter as limiter
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_limiter as limiter
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     pipeline.Limiter = lambda _: limiter.Limiter(limiter.REVIEWS_PER_SECOND)  # type: ignore[misc, assignment]

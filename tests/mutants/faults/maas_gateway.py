@@ -60,7 +60,7 @@ def _(module: Any) -> None:
 @fault("large-identities-cached", "authorino")
 def _cache_anything(_: Any) -> None:
     """As with a larger `--evaluator-cache-size`: what the policy says comes true."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     pipeline.CACHED_BYTES = 1 << 20
 
@@ -68,7 +68,7 @@ def _cache_anything(_: Any) -> None:
 @fault("review-of-wrong-segment", "authorino")
 def _(_: Any) -> None:
     """The SubjectAccessReview asks for the namespace's name in place of the model's."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline._value
 
@@ -84,7 +84,7 @@ def _(_: Any) -> None:
 @fault("identity-of-client-kept", "wasm_shim")
 def _(_: Any) -> None:
     """X-MaaS headers that the client sends are not replaced."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call.authorize
 
@@ -100,7 +100,7 @@ def _(_: Any) -> None:
 
 @fault("group-not-forwarded", "wasm_shim")
 def _(_: Any) -> None:
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call.authorize
 
@@ -115,7 +115,7 @@ def _(_: Any) -> None:
 @fault("request-limit-after-upstream", "wasm_shim")
 def _(module: Any) -> None:
     """Limits are told of, and refused requests forwarded."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call.check_limits
 
@@ -156,7 +156,7 @@ def _(module: Any) -> None:
 def _(_: Any) -> None:
     """An answer without usage counts as ten tokens."""
     from embedded import cel
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call._entry
 
@@ -178,7 +178,7 @@ def _(module: Any) -> None:
 
     async def on_response_body(self: Any, message: Any) -> Any:
         if b'"total_tokens": 5000' in message.body and isinstance(self._parser, module.WholeBody):
-            from embedded.images.shim_actions import Denied
+            from embedded.images.kuadrant.shim_actions import Denied
 
             raise Denied(429, "Too Many Requests\n", {}, "withheld")
         return await right(self, message)
@@ -186,7 +186,7 @@ def _(module: Any) -> None:
     module.Exchange.on_response_body = on_response_body
 
 
-@fault("standard-model-on-maas", "kserve")
+@fault("standard-model-on-maas", "llmisvc_controller")
 def _(module: Any) -> None:
     """A model without a gateway of its own gets every gateway."""
     right = module._gateways
@@ -199,7 +199,7 @@ def _(module: Any) -> None:
     module._gateways = gateways
 
 
-@fault("opted-in-model-everywhere", "kserve")
+@fault("opted-in-model-everywhere", "llmisvc_controller")
 def _(module: Any) -> None:
     """A model on the MaaS gateway is on the default gateway too."""
     right = module._gateways
@@ -211,7 +211,7 @@ def _(module: Any) -> None:
     module._gateways = gateways
 
 
-@fault("tiers-open-to-all", "kserve")
+@fault("tiers-open-to-all", "llmisvc_controller")
 def _(module: Any) -> None:
     """Whatever the annotation says, every tier may."""
     right = module._tiers
@@ -239,7 +239,7 @@ def _(_: Any) -> None:
 
 
 @fault("class-not-accepted", "envoy_gateway")
-@fault("egress-class-not-accepted", "wg_ai_gateway")
+@fault("egress-class-not-accepted", "envoy_controller")
 def _(module: Any) -> None:
     from embedded.gatewayapi import controller
 
@@ -252,10 +252,10 @@ def _(module: Any) -> None:
     controller.condition = condition
 
 
-@fault("one-bad-policy-stops-all", "kuadrant")
+@fault("one-bad-policy-stops-all", "kuadrant_operator")
 def _(_: Any) -> None:
     """While any policy is invalid, no limits are written and nothing is enforced."""
-    from embedded.images import kuadrant_topology
+    from embedded.images.kuadrant import kuadrant_topology
 
     right = kuadrant_topology.Topology.__init__
 
@@ -281,7 +281,7 @@ def _(_: Any) -> None:
     controller.condition = condition
 
 
-@fault("rate-limit-shown-unenforced", "kuadrant")
+@fault("rate-limit-shown-unenforced", "kuadrant_operator")
 def _(module: Any) -> None:
     right = module.Operator._enforced
 
@@ -294,7 +294,7 @@ def _(module: Any) -> None:
     module.Operator._enforced = enforced
 
 
-@fault("no-tier-may", "kserve")
+@fault("no-tier-may", "llmisvc_controller")
 def _(module: Any) -> None:
     module._tiers = lambda annotation, maps: []
 
@@ -309,7 +309,7 @@ def _(module: Any) -> None:
 
 @fault("cache-never-ends", "authorino")
 def _(module: Any) -> None:
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     _cache_anything(module)
     right = pipeline.Pipeline._cached
@@ -336,7 +336,7 @@ def _(_: Any) -> None:
     attach.parents_of = parents_of
 
 
-@fault("moved-models-stay", "kserve")
+@fault("moved-models-stay", "llmisvc_controller")
 def _(module: Any) -> None:
     """A model keeps the gateways that it was made with."""
     right, first = module._gateways, {}

@@ -21,7 +21,7 @@ def _claims(token: str | None) -> Object | None:
     return found
 
 
-@fault("egress-doubles-slash", "wg_ai_gateway")
+@fault("egress-doubles-slash", "envoy_controller")
 def _(_: Any) -> None:
     """The defect that pull request 38 of wg-ai-gateway mended."""
     from embedded.gatewayapi import routes
@@ -29,7 +29,7 @@ def _(_: Any) -> None:
     routes.prefix_rewrite = lambda prefix, replacement: {"prefix_rewrite": replacement}
 
 
-@fault("egress-service-not-owned", "wg_ai_gateway")
+@fault("egress-service-not-owned", "envoy_controller")
 def _(module: Any) -> None:
     module.envoy.owned_by = lambda gateway: []
 
@@ -37,7 +37,7 @@ def _(module: Any) -> None:
 @fault("audience-not-checked", "authorino")
 def _(_: Any) -> None:
     """TokenReview is asked with whatever audience the token has."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
@@ -54,7 +54,7 @@ def _(_: Any) -> None:
 @fault("expiry-not-checked", "authorino")
 def _(_: Any) -> None:
     """Claims are believed without asking TokenReview."""
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     right = pipeline.Pipeline._who
 
@@ -72,7 +72,7 @@ def _(_: Any) -> None:
 
 @fault("access-review-ignored", "authorino")
 def _(_: Any) -> None:
-    from embedded.images import authorino_pipeline as pipeline
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     async def authorize(self: Any, name: str, rule: Object, data: Object) -> bool:
         return True
@@ -119,7 +119,7 @@ def _(module: Any) -> None:
 @fault("client-key-kept", "wasm_shim")
 def _(_: Any) -> None:
     """A key that the client sends is not replaced."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call.authorize
 
@@ -142,7 +142,7 @@ def _(module: Any) -> None:
 @fault("limit-answer-ignored", "wasm_shim")
 def _(module: Any) -> None:
     """Limitador is never asked."""
-    from embedded.images import shim_actions
+    from embedded.images.kuadrant import shim_actions
 
     async def check(self: Any) -> None:
         return None
@@ -150,10 +150,10 @@ def _(module: Any) -> None:
     shim_actions.Call.check_limits = check  # type: ignore[method-assign]
 
 
-@fault("counters-per-gateway", "kuadrant")
+@fault("counters-per-gateway", "kuadrant_operator")
 def _(module: Any) -> None:
     """One scope for all routes: the budget spans providers, as the document says."""
-    from embedded.images import kuadrant_topology
+    from embedded.images.kuadrant import kuadrant_topology
 
     kuadrant_topology.Path.route_key = property(lambda self: "the/gateway")  # type: ignore
 
@@ -172,7 +172,7 @@ def _(module: Any) -> None:
     module.Controller._listener_status = listener_status
 
 
-@fault("model-over-http", "kserve")
+@fault("model-over-http", "llmisvc_controller")
 def _(module: Any) -> None:
     """The workload and the hop to it without TLS."""
     right = module._workload
@@ -189,7 +189,7 @@ def _(module: Any) -> None:
     _dial_plainly(module)
 
 
-@fault("model-route-not-owned", "kserve")
+@fault("model-route-not-owned", "llmisvc_controller")
 def _(module: Any) -> None:
     right = module._route
 
@@ -202,7 +202,7 @@ def _(module: Any) -> None:
     module._route = route
 
 
-@fault("model-path-kept", "kserve")
+@fault("model-path-kept", "llmisvc_controller")
 def _(module: Any) -> None:
     """No URL rewriting on-prem, as the document says."""
     right = module._route
@@ -271,7 +271,7 @@ def _(module: Any) -> None:
 @fault("large-requests-refused", "wasm_shim")
 def _(module: Any) -> None:
     """A request longer than 64 KiB is not let in."""
-    from embedded.images.shim_actions import Denied
+    from embedded.images.kuadrant.shim_actions import Denied
 
     right = module.Exchange.on_request_headers
 
@@ -374,7 +374,7 @@ def _(module: Any) -> None:
     )
 
 
-@fault("rule-without-tls", "kserve")
+@fault("rule-without-tls", "llmisvc_controller")
 def _dial_plainly(module: Any) -> None:
     right = module._destination_rule
 

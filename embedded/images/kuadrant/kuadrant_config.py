@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedded.gatewayapi.routes import precedence
-from embedded.images.shim_actions import HITS, seconds
+from embedded.images.kuadrant.shim_actions import HITS, seconds
 
 if TYPE_CHECKING:
-    from embedded.images.kuadrant_topology import Path
+    from embedded.images.kuadrant.kuadrant_topology import Path
 
 Object = dict[str, Any]
 TOKENS = 'responseBodyJSON("/usage/total_tokens")'

@@ -12,8 +12,8 @@ from typing import Any
 
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, in_place
-from embedded.images.kuadrant_config import Kind
-from embedded.images.kuadrant_topology import Topology, named
+from embedded.images.kuadrant.kuadrant_config import Kind
+from embedded.images.kuadrant.kuadrant_topology import Topology, named
 
 Object = dict[str, Any]
 

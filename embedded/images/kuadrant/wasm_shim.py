@@ -26,8 +26,8 @@ from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from embedded import ext_proc, rpc
-from embedded.images.shim_actions import ActionSets, Call, Denied, Services
-from embedded.images.shim_filters import ENVOY_FILTERS, PORT, clusters_of, in_its_place
+from embedded.images.kuadrant.shim_actions import ActionSets, Call, Denied, Services
+from embedded.images.kuadrant.shim_filters import ENVOY_FILTERS, PORT, clusters_of, in_its_place
 from embedded.kube import Cache, Kube
 
 WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"

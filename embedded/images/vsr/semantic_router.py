@@ -32,7 +32,7 @@ from starlette.routing import Route
 
 from embedded import ext_proc, rpc, web
 from embedded.bodies import parsed
-from embedded.images.semantic_router_config import Config, ConfigError, Match, Model, load
+from embedded.images.vsr.semantic_router_config import Config, ConfigError, Match, Model, load
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
 _STREAM = "text/event-stream"

@@ -18,7 +18,7 @@ from typing import Any
 from embedded import cel
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import is_true
-from embedded.images.kuadrant_config import Kind, expressions
+from embedded.images.kuadrant.kuadrant_config import Kind, expressions
 
 Object = dict[str, Any]
 Problem = tuple[str, str]  # (reason, message)

@@ -25,8 +25,8 @@ from google.rpc import status_pb2
 
 from embedded import rpc
 from embedded.gatewayapi.status import condition
-from embedded.images.authorino_limiter import REVIEWS_PER_SECOND, deadline
-from embedded.images.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
+from embedded.images.kuadrant.authorino_limiter import REVIEWS_PER_SECOND, deadline
+from embedded.images.kuadrant.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
 from embedded.kube import Cache, Kube
 
 AUTH_CONFIGS = "authorino.kuadrant.io/v1beta3/authconfigs"

@@ -19,8 +19,8 @@ import yaml
 from embedded import rpc
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import condition, is_true
-from embedded.images.kuadrant_affected import gateway_status, route_parents
-from embedded.images.kuadrant_config import (
+from embedded.images.kuadrant.kuadrant_affected import gateway_status, route_parents
+from embedded.images.kuadrant.kuadrant_config import (
     AUTH,
     RATE,
     TOKEN,
@@ -30,7 +30,7 @@ from embedded.images.kuadrant_config import (
     limitador_limits,
     services,
 )
-from embedded.images.kuadrant_topology import Path, Topology, named
+from embedded.images.kuadrant.kuadrant_topology import Path, Topology, named
 from embedded.kube import Cache, Kube
 
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"

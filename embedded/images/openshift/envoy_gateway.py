@@ -30,8 +30,8 @@ from embedded.gatewayapi.controller import (
     RouteTable,
 )
 from embedded.gatewayapi.routes import virtual_hosts
-from embedded.images.shim_filters import PORT as SHIM_PORT
-from embedded.images.wasm_shim import WASM_PLUGINS
+from embedded.images.kuadrant.shim_filters import PORT as SHIM_PORT
+from embedded.images.kuadrant.wasm_shim import WASM_PLUGINS
 from embedded.kube import Kube
 from embedded.net import unprivileged
 from embedded.node.dns import HOSTNAME

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from embedded import cel
-from embedded.images.authorino_limiter import Hurried, Limiter
+from embedded.images.kuadrant.authorino_limiter import Hurried, Limiter
 from embedded.kube import Kube, KubeError
 from embedded.selectors import select
 

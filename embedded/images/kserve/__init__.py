@@ -1,0 +1,1 @@
+"""KServe: the LLMInferenceService controller."""

@@ -1,0 +1,1 @@
+"""Kuadrant: its operator, Authorino, Limitador and the wasm-shim."""

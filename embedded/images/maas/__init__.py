@@ -1,0 +1,1 @@
+"""MaaS: maas-api."""

@@ -1,0 +1,1 @@
+"""OpenShift: the gateway controller, and the OpenShift AI operator."""

@@ -1,0 +1,1 @@
+"""Simulated models: llm-d-inference-sim and provider-sim."""

@@ -1,0 +1,1 @@
+"""wg-ai-gateway: its controller."""
