@@ -26,10 +26,10 @@ from embedded.apiserver.api import Api, User
 from embedded.apiserver.authn import Tokens
 from embedded.apiserver.decoding import Options
 from embedded.apiserver.http import ApiServer
+from embedded.config import Config
 from embedded.controllers.cleanup import GarbageCollector, Namespaces, furnish
 from embedded.controllers.deployments import Deployments
 from embedded.controllers.endpoints import Endpoints
-from embedded.daemon import Config
 from embedded.images import Catalogue
 from embedded.node.container import base_environment
 from embedded.node.dns import DnsServer

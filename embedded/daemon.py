@@ -10,22 +10,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 
 from embedded.apiserver.status import ApiError
+from embedded.config import Config
 from embedded.errors import EmbeddedError
 from embedded.zygote import Zygote
 from manifests import ManifestError
-
-
-@dataclass(frozen=True)
-class Config:
-    """Cluster name, `NAME=COMMAND` images, a folder to deploy or "", lifeline on stdin."""
-
-    name: str
-    images: list[str]
-    kustomization: str
-    lifeline: bool
 
 
 def main() -> None:

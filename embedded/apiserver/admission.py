@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embedded.apiserver import status
 from embedded.apiserver.resources import Resource
 from embedded.apiserver.selectors import matches_labels
-
-if TYPE_CHECKING:
-    from embedded.apiserver.api import Api
+from embedded.apiserver.store import Store
 
 Object = dict[str, Any]
-Admitter = Callable[["Api", Resource, Object, "Object | None"], None]
+Admitter = Callable[[Store, Resource, Object, "Object | None"], None]
 
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _SUBDOMAIN_TEXT = (
@@ -65,9 +63,9 @@ def field_errors(resource: Resource, obj: Object, old: Object | None) -> list[st
     return causes
 
 
-def defaults(api: Api, resource: Resource, obj: Object, old: Object | None) -> None:
+def defaults(store: Store, resource: Resource, obj: Object, old: Object | None) -> None:
     """The static defaults of built-in kinds."""
-    del api
+    del store
     spec = obj.get("spec") or {}
     match resource.id:
         case ("", "pods"):
@@ -146,13 +144,13 @@ def _crd_status(crd: Object) -> None:
     }
 
 
-def service_account(api: Api, resource: Resource, obj: Object, old: Object | None) -> None:
+def service_account(store: Store, resource: Resource, obj: Object, old: Object | None) -> None:
     """A Pod runs as an existing ServiceAccount and mounts its token."""
     if resource.id != ("", "pods") or old is not None:
         return
     spec, namespace = obj["spec"], obj["metadata"]["namespace"]
     name = spec["serviceAccountName"]
-    account = api.store.get(("", "serviceaccounts"), (namespace, name))
+    account = store.get(("", "serviceaccounts"), (namespace, name))
     if account is None:
         why = f"error looking up service account {namespace}/{name}: serviceaccount " + (
             f'"{name}" not found'

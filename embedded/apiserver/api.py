@@ -229,7 +229,7 @@ class Api:
 
     def _admit(self, resource: Resource, version: str, obj: Object, old: Object | None) -> Object:
         for admitter in self._admitters:
-            admitter(self, resource, obj, old)
+            admitter(self.store, resource, obj, old)
         causes = admission.name_errors(resource, obj)
         causes += resource.versions[version].validate(obj, old)
         causes += admission.field_errors(resource, obj, old)

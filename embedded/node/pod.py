@@ -11,25 +11,47 @@ import contextlib
 import logging
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from embedded.apiserver.api import now
+import httpx
+
+from embedded.apiserver.api import Api, now
 from embedded.apiserver.status import ApiError
-from embedded.images import ImageError
+from embedded.images import Catalogue, ImageError
 from embedded.node.container import process
 from embedded.node.probes import EAGER_SECONDS, probe
 from embedded.node.volumes import MountError, Volumes
-from embedded.zygote import Running
+from embedded.zygote import Running, Zygote
 
 if TYPE_CHECKING:
-    from embedded.node.kubelet import Kubelet
+    from embedded.apiserver.authn import Tokens
 
 Object = dict[str, Any]
 BACK_OFF_FIRST, BACK_OFF_MOST = 1.0, 30.0
 RETRY_SECONDS = 0.1
 log = logging.getLogger("embedded.node")
+
+
+class Node(Protocol):
+    """What a Pod wants of the node that runs it."""
+
+    api: Api
+    tokens: Tokens
+    zygote: Zygote
+    catalogue: Catalogue
+    client: httpx.AsyncClient
+    folder: Path
+    environment: dict[str, str]
+    address: str
+
+    def set_status(
+        self, key: tuple[str, str], uid: str, change: Callable[[Object], None]
+    ) -> None: ...
+
+    def event(self, pod: Object, kind: str, reason: str, message: str) -> None: ...
 
 
 @dataclass
@@ -52,13 +74,13 @@ class Container:
 class PodWorker:
     """Runs one Pod until it is deleted."""
 
-    def __init__(self, kubelet: Kubelet, pod: Object, address: str) -> None:
-        self._kubelet, self._address = kubelet, address
+    def __init__(self, node: Node, pod: Object, address: str) -> None:
+        self._node, self._address = node, address
         self.pod: Object = {**pod, "status": {**pod.get("status", {}), "podIP": address}}
         metadata = pod["metadata"]
         self.key = (metadata["namespace"], metadata["name"])
-        self.folder: Path = kubelet.folder / metadata["uid"]
-        self.volumes = Volumes(kubelet.api, kubelet.tokens, self.pod, self.folder / "volumes")
+        self.folder: Path = node.folder / metadata["uid"]
+        self.volumes = Volumes(node.api, node.tokens, self.pod, self.folder / "volumes")
         self.containers = [Container(c) for c in pod["spec"]["containers"]]
         self._init = [Container(c) for c in pod["spec"].get("initContainers", [])]
         self._started = now()
@@ -113,7 +135,7 @@ class PodWorker:
             except MountError as error:
                 if str(error) != told:
                     told = str(error)
-                    self._kubelet.event(self.pod, "Warning", "FailedMount", told)
+                    self._node.event(self.pod, "Warning", "FailedMount", told)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
@@ -181,23 +203,23 @@ class PodWorker:
         return code
 
     async def _start(self, container: Container) -> Running:
-        kubelet = self._kubelet
+        node = self._node
         while True:
             try:
                 wanted = process(
-                    kubelet.api,
-                    kubelet.catalogue,
+                    node.api,
+                    node.catalogue,
                     self.pod,
                     container.spec,
                     self.volumes,
                     self.folder / "rootfs" / container.name,
                     self.log_file(container.name, False),
-                    kubelet.environment,
+                    node.environment,
                 )
-                return await kubelet.zygote.start(wanted)
+                return await node.zygote.start(wanted)
             except ImageError as error:
                 self._wait(container, "ErrImagePull", str(error))
-                kubelet.event(self.pod, "Warning", "Failed", str(error))
+                node.event(self.pod, "Warning", "Failed", str(error))
                 await asyncio.sleep(1)
                 self._wait(container, "ImagePullBackOff", str(error))
                 await asyncio.Event().wait()
@@ -222,7 +244,7 @@ class PodWorker:
         ports = {
             p["name"]: p["containerPort"] for p in container.spec.get("ports", []) if "name" in p
         }
-        return await probe(self._kubelet.client, spec, self._address, ports)
+        return await probe(self._node.client, spec, self._address, ports)
 
     async def _until_success(self, container: Container, spec: Object) -> None:
         while await self._ask(container, spec):
@@ -240,9 +262,7 @@ class PodWorker:
             failures = failures + 1 if why else 0
             if failures >= spec["failureThreshold"] and container.ready:
                 container.ready = False
-                self._kubelet.event(
-                    self.pod, "Warning", "Unhealthy", f"Readiness probe failed: {why}"
-                )
+                self._node.event(self.pod, "Warning", "Unhealthy", f"Readiness probe failed: {why}")
                 self._report()
 
     async def _liveness(self, container: Container, spec: Object) -> None:
@@ -252,7 +272,7 @@ class PodWorker:
             await asyncio.sleep(spec["periodSeconds"])
             why = await self._ask(container, spec)
             failures = failures + 1 if why else 0
-        self._kubelet.event(self.pod, "Warning", "Unhealthy", f"Liveness probe failed: {why}")
+        self._node.event(self.pod, "Warning", "Unhealthy", f"Liveness probe failed: {why}")
         if container.running:
             container.running.signal(signal.SIGKILL)
 
@@ -278,7 +298,7 @@ class PodWorker:
             before = {c["type"]: c for c in pod.get("status", {}).get("conditions", [])}
             pod["status"] = {
                 "phase": phase,
-                "hostIP": self._kubelet.address,
+                "hostIP": self._node.address,
                 "podIP": self._address,
                 "podIPs": [{"ip": self._address}],
                 "startTime": self._started,
@@ -296,7 +316,7 @@ class PodWorker:
                 pod["status"]["initContainerStatuses"] = statuses
 
         with contextlib.suppress(ApiError):  # deleted meanwhile
-            self._kubelet.set_status(self.key, self.pod["metadata"]["uid"], change)
+            self._node.set_status(self.key, self.pod["metadata"]["uid"], change)
 
 
 def _container_status(container: Container) -> Object:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from embedded.apiserver.api import Api
 from embedded.apiserver.resources import Resource
+from embedded.apiserver.store import Store
 from embedded.net import Network, unprivileged
 
 Object = dict[str, Any]
@@ -28,7 +29,7 @@ class ClusterIPs:
     def __init__(self, network: Network) -> None:
         self._network, self._next = network, 0
 
-    def __call__(self, api: Api, resource: Resource, obj: Object, old: Object | None) -> None:
+    def __call__(self, store: Store, resource: Resource, obj: Object, old: Object | None) -> None:
         if resource.id != ("", "services"):
             return
         spec = obj["spec"]

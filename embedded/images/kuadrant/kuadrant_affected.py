@@ -12,8 +12,8 @@ from typing import Any
 
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, in_place
-from embedded.images.kuadrant.kuadrant_config import Kind
-from embedded.images.kuadrant.kuadrant_topology import Topology, named
+from embedded.images.kuadrant.kuadrant_policies import Kind, named
+from embedded.images.kuadrant.kuadrant_topology import Topology
 
 Object = dict[str, Any]
 

@@ -9,48 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embedded.gatewayapi.routes import precedence
+from embedded.images.kuadrant.kuadrant_policies import AUTH, RATE, TOKEN, Kind, Path, rules
 from embedded.images.kuadrant.shim_actions import HITS, seconds
-
-if TYPE_CHECKING:
-    from embedded.images.kuadrant.kuadrant_topology import Path
 
 Object = dict[str, Any]
 TOKENS = 'responseBodyJSON("/usage/total_tokens")'
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A policy kind."""
-
-    name: str
-    resource: str
-
-
-AUTH = Kind("AuthPolicy", "kuadrant.io/v1/authpolicies")
-RATE = Kind("RateLimitPolicy", "kuadrant.io/v1/ratelimitpolicies")
-TOKEN = Kind("TokenRateLimitPolicy", "kuadrant.io/v1alpha1/tokenratelimitpolicies")
-
-
-def rules(policy: Object) -> Object:
-    """The rules of a policy, be they implicit defaults, `defaults` or `overrides`."""
-    spec: Object = policy["spec"]
-    found: Object = spec.get("overrides") or spec.get("defaults") or spec
-    return found
-
-
-def expressions(kind: Kind, policy: Object) -> list[str]:
-    """Every CEL expression of a limit policy; those of an AuthPolicy are Authorino's to check."""
-    if kind is AUTH:
-        return []
-    found = [w["predicate"] for w in rules(policy).get("when", [])]
-    for limit in rules(policy).get("limits", {}).values():
-        found += [w["predicate"] for w in limit.get("when", [])]
-        found += [c["expression"] for c in limit.get("counters", [])]
-    return found
 
 
 def auth_config(scope: str, namespace: str, policy: Object) -> Object:

@@ -21,16 +21,13 @@ from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import condition, is_true
 from embedded.images.kuadrant.kuadrant_affected import gateway_status, route_parents
 from embedded.images.kuadrant.kuadrant_config import (
-    AUTH,
-    RATE,
-    TOKEN,
-    Kind,
     action_sets,
     auth_config,
     limitador_limits,
     services,
 )
-from embedded.images.kuadrant.kuadrant_topology import Path, Topology, named
+from embedded.images.kuadrant.kuadrant_policies import AUTH, RATE, TOKEN, Kind, Path, named
+from embedded.images.kuadrant.kuadrant_topology import Topology
 from embedded.kube import Cache, Kube
 
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"

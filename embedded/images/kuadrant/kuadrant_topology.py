@@ -11,42 +11,17 @@ enforced, and neither is what it replaces (`internal/cel/validator.go`,
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
 from typing import Any
 
 from embedded import cel
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import is_true
-from embedded.images.kuadrant.kuadrant_config import Kind, expressions
+from embedded.images.kuadrant.kuadrant_policies import Kind, Path, expressions, named
 
 Object = dict[str, Any]
 Problem = tuple[str, str]  # (reason, message)
 # Kuadrant works with Istio and Envoy Gateway; other controllers' Gateways are not its own.
 CONTROLLERS = {"openshift.io/gateway-controller/v1", "istio.io/gateway-controller"}
-
-
-@dataclass
-class Path:
-    """A route on a Gateway, the policies above it, the one in effect for each kind, and of these
-    those that can be enforced."""
-
-    gateway: Object
-    route: Object
-    candidates: dict[Kind, list[Object]] = field(default_factory=dict)
-    effective: dict[Kind, Object] = field(default_factory=dict)
-    enforced: dict[Kind, Object] = field(default_factory=dict)
-
-    @property
-    def route_key(self) -> str:
-        """`<namespace>/<name>` of the route: the scope of its counters."""
-        return named(self.route)
-
-    @property
-    def scope(self) -> str:
-        """Name and host of the path's AuthConfig."""
-        text = f"{named(self.gateway)}|{named(self.route)}"
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Topology:
@@ -155,8 +130,3 @@ def _attached(route: Object, gateway: Object) -> bool:
         if same and is_true({"status": parent}, "Accepted"):
             return True
     return False
-
-
-def named(obj: Object) -> str:
-    """`<namespace>/<name>`."""
-    return f"{obj['metadata']['namespace']}/{obj['metadata']['name']}"

@@ -290,7 +290,7 @@ def _(_: Any) -> None:
 def _(_: Any) -> None:
     """A route with an AuthPolicy of its own is out of the Gateway's limits too."""
     from embedded.images.kuadrant import kuadrant_topology
-    from embedded.images.kuadrant.kuadrant_config import AUTH
+    from embedded.images.kuadrant.kuadrant_policies import AUTH
 
     right = kuadrant_topology.Topology._path
 

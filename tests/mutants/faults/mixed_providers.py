@@ -153,9 +153,9 @@ def _(module: Any) -> None:
 @fault("counters-per-gateway", "kuadrant_operator")
 def _(module: Any) -> None:
     """One scope for all routes: the budget spans providers, as the document says."""
-    from embedded.images.kuadrant import kuadrant_topology
+    from embedded.images.kuadrant.kuadrant_policies import Path
 
-    kuadrant_topology.Path.route_key = property(lambda self: "the/gateway")  # type: ignore
+    Path.route_key = property(lambda self: "the/gateway")  # type: ignore
 
 
 @fault("listener-not-programmed", "envoy_gateway")
