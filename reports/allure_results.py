@@ -13,9 +13,9 @@ import allure_commons
 import pytest
 
 from fixtures.evidence import Exchange
-from fixtures.requirements import Requirement
+from fixtures.evidence.requirements import Requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT
 from fixtures.secrets import redact, redact_prose
-from fixtures.verdicts import CLOSED, PRESENT
 
 _SEVERITY = {"core": allure.severity_level.CRITICAL, "extended": allure.severity_level.NORMAL}
 

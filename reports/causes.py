@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from fixtures.evidence import CLIENT
-from fixtures.verdicts import Failure, Verdict
+from fixtures.evidence.verdicts import Failure, Verdict
 
 _ABSENT = re.compile(r"\b(nothing|none|no line)\b")
 _VARIES = re.compile(r"<redacted \w+>|[0-9a-f]{8}[\w-]*|\d+(\.\d+)?")

@@ -16,7 +16,13 @@ from typing import Any
 
 import yaml
 
-from fixtures.verdicts import GAP_CLOSED, GAP_PRESENT, NONCONFORMANT, NOT_APPLICABLE, NOT_RUN
+from fixtures.evidence.verdicts import (
+    GAP_CLOSED,
+    GAP_PRESENT,
+    NONCONFORMANT,
+    NOT_APPLICABLE,
+    NOT_RUN,
+)
 
 KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwise",
          "not run on one")  # fmt: skip

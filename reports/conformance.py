@@ -20,9 +20,8 @@ import jsonschema
 import yaml
 
 from fixtures.evidence import Hop
-from fixtures.requirements import Requirement
-from fixtures.secrets import redact_prose
-from fixtures.verdicts import (
+from fixtures.evidence.requirements import Requirement
+from fixtures.evidence.verdicts import (
     CONFORMANT,
     GAP_CLOSED,
     GAP_PRESENT,
@@ -33,6 +32,7 @@ from fixtures.verdicts import (
     TestResult,
     Verdict,
 )
+from fixtures.secrets import redact_prose
 from manifests import ManifestError
 from manifests import render as render_manifests
 

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.ownership import RUN
 from fixtures.kube import Kube
-from fixtures.ownership import RUN
 from fixtures.secrets import redact
 
 _GATEWAY = "gateway.networking.k8s.io/v1"

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from fixtures.verdicts import NONCONFORMANT
+from fixtures.evidence.verdicts import NONCONFORMANT
 from reports.compare import CompareError, load, seen
 
 KEPT = 30  # runs; the oldest go

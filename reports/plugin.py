@@ -11,6 +11,8 @@ import allure_commons
 import pytest
 
 from fixtures.evidence import Hop, HopMismatch, trace
+from fixtures.evidence.requirements import cited
+from fixtures.evidence.verdicts import GAP_CLOSED, NOT_RUN, Failure, TestResult, Verdict, judge
 from fixtures.kube import Kube
 from fixtures.plugin import (
     DEMO,
@@ -21,9 +23,7 @@ from fixtures.plugin import (
     readings_key,
     runs_suites,
 )
-from fixtures.requirements import cited
 from fixtures.secrets import redact
-from fixtures.verdicts import GAP_CLOSED, NOT_RUN, Failure, TestResult, Verdict, judge
 from reports import (
     allure_results,
     compare,

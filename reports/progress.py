@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.verdicts import Failure
+from fixtures.evidence.verdicts import Failure
 from reports.causes import broken, signature
 
 EVERY_SECONDS, EVERY_SECONDS_ON_A_TERMINAL = 20.0, 0.2

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.evidence.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 from fixtures.secrets import redact_prose
-from fixtures.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 from reports.causes import causes
 
 QUOTED = 240  # letters of a sentence that are shown

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from fixtures.documents import Document
-from fixtures.requirements import Reading, Statement
+from fixtures.evidence.documents import Document
+from fixtures.evidence.requirements import Reading, Statement
+from fixtures.evidence.verdicts import Verdict
 from fixtures.secrets import redact_prose
-from fixtures.verdicts import Verdict
 
 _HEAD = """# Traceability
 

@@ -20,9 +20,9 @@ from urllib.parse import quote
 
 import pytest
 
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.plugin import access_key
 from fixtures.secrets import Secret
-from fixtures.shared import kube_of
 
 FOLDER = Path(os.environ["SECRETS_SEEN"])
 SAYS, DIES = "test_provider_key_is_injected", "test_egress_gateway_strips_the_provider"

@@ -16,8 +16,8 @@ from typing import Any
 from kubernetes.client.exceptions import ApiException
 
 from fixtures.clusters.existing.kubeconfig import chosen
+from fixtures.clusters.existing.ownership import deployed
 from fixtures.kube import Kube
-from fixtures.ownership import deployed
 from manifests import Object, identity
 
 FLEETING = {"Event", "Lease", "EndpointSlice", "Endpoints", "ComponentStatus"}

@@ -17,9 +17,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fixtures.requirements import Reading
-from fixtures.secrets import redact_prose
-from fixtures.verdicts import (
+from fixtures.evidence.requirements import Reading
+from fixtures.evidence.verdicts import (
     CONFORMANT,
     GAP_CLOSED,
     GAP_PRESENT,
@@ -28,6 +27,7 @@ from fixtures.verdicts import (
     NOT_RUN,
     Verdict,
 )
+from fixtures.secrets import redact_prose
 from reports.causes import causes
 from reports.history import Past, read, red_since
 from reports.signoff.decision import decide

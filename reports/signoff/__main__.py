@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from fixtures.requirements import by_id, read_all
+from fixtures.evidence.requirements import by_id, read_all
 from reports import compare, conformance, signoff
 
 SUITES = Path(__file__).parent.parent.parent / "suites"

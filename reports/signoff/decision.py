@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fixtures.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
+from fixtures.evidence.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
 from reports.causes import causes
 
 SHIP, REFUSE, LIMITED, UNDECIDED = "Ship", "Do not ship", "Ship with known defects", "No verdict"

@@ -9,7 +9,7 @@ import textwrap
 from dataclasses import dataclass, field
 
 from fixtures.evidence import BACKEND, CLIENT, EGRESS, MAAS, ROUTER, Hop
-from fixtures.verdicts import (
+from fixtures.evidence.verdicts import (
     CONFORMANT,
     GAP_CLOSED,
     GAP_PRESENT,

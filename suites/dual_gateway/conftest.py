@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.grants import granted
 from fixtures.kube import Kube
 from fixtures.stack import SEMANTIC_ROUTER, TIER_PREFIX, Identity, Stack
+from fixtures.stack.grants import granted
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, WaitTimeout, until
 from suites.dual_gateway.variants import Variants, policy_of
 from suites.dual_gateway.vsr import MODELS, NAMESPACE, Vsr

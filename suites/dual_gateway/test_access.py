@@ -4,12 +4,12 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
-from fixtures.tokens import expired
+from fixtures.stack.grants import granted
+from fixtures.stack.tokens import expired
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until
 from suites.dual_gateway.variants import KUADRANT, Variants, policy_of
 from suites.dual_gateway.vsr import MATHS, MODEL_A, NAMESPACE, Vsr

@@ -1,7 +1,7 @@
 """vSR down: what a client sees, and what goes on."""
 
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, IN_A_ROW, until
 from suites.dual_gateway.variants import Variants, policy_of

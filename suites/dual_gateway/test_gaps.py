@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import BACKEND
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
-from fixtures.pods import post_from_inside
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import local_model
+from fixtures.stack.pods import post_from_inside
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, NAMESPACE, PORT, SERVICE, UNROUTED, Vsr
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import ROUTER
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.pods import post_from_inside
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider
+from fixtures.stack.pods import post_from_inside
 from suites.dual_gateway.variants import Variants, policy_of
 from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, NAMESPACE, PORT, UNROUTED, Vsr
 

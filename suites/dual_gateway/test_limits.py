@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, Exchange
+from fixtures.evidence.budget import reported_usage
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
 from suites.dual_gateway.vsr import MODEL_B, ROUTE, Vsr
 
 MemberOf = Callable[[str], Identity]

@@ -3,10 +3,10 @@
 import pytest
 
 from fixtures.evidence import CLIENT
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
-from fixtures.verdicts import Decision
 from suites.dual_gateway.vsr import MODEL_A, MODELS, Vsr
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from fixtures.bodies import EDGES, SIZES, filled
-from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, MAAS, ROUTER
+from fixtures.evidence.bodies import EDGES, SIZES, filled
+from fixtures.evidence.budget import reported_usage
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, UNROUTED, Vsr
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
-from fixtures.documents import Document
 from fixtures.evidence import CLIENT
-from fixtures.grants import granted
+from fixtures.evidence.documents import Document
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Stack
-from fixtures.verdicts import Decision
+from fixtures.stack.grants import granted
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.dual_gateway.variants import GATEWAY_API, KUADRANT, Variants, policy_of
 from suites.dual_gateway.vsr import (

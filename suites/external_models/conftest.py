@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.grants import granted
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import local_model
 from manifests import FOLDER
 from suites.external_models.backends import SIMULATOR, SIMULATOR_NAMESPACE, Backends
 

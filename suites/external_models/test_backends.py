@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from fixtures.evidence import CLIENT, Exchange
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.external_models.backends import (
     BACKEND_API,

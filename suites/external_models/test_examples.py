@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fixtures.documents import Document
 from fixtures.evidence import CLIENT
+from fixtures.evidence.documents import Document
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, Identity, Stack
 from fixtures.waiting import ENFORCED_SECONDS, until

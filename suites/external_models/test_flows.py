@@ -6,11 +6,11 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, EGRESS
-from fixtures.requirements import requirement
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
-from fixtures.tokens import expired
-from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.stack.tokens import expired
 from suites.external_models.backends import SIMULATOR, SIMULATOR_HOST
 
 HELLO = {"model": SIMULATOR.model, "messages": [{"role": "user", "content": "Hello"}]}

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.teardown import addresses, answers, delete_file, left
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import local_model
+from fixtures.stack.teardown import addresses, answers, delete_file, left
 from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
 from manifests import FOLDER, render
 from suites.external_models.backends import SIMULATOR, SIMULATOR_NAMESPACE

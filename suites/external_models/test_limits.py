@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT
-from fixtures.requirements import requirement
+from fixtures.evidence.budget import reported_usage
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.stack import CHAT, Identity, Stack
-from fixtures.verdicts import Decision
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.external_models.backends import DOCUMENTS_HOST, SIMULATOR, Backends
 

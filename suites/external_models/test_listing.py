@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from fixtures.evidence import CLIENT, Exchange
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
 
 EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
-from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import ENFORCED_SECONDS, SETTLED_SECONDS, WaitTimeout, until
 from suites.external_models.backends import (
     BACKEND_API,

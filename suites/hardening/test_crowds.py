@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures.evidence import CLIENT, ID_HEADER, expect
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
-from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Exchange, Identity, Stack, hurried
-from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import local_model
 from fixtures.waiting import until
 from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI, VLLM
 

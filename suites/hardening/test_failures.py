@@ -11,11 +11,11 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, expect
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, SETTLED_SECONDS, until
 from manifests import FOLDER
 from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI

@@ -6,12 +6,12 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, expect
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Sent, Stack
-from fixtures.tokens import altered, expected_later, of_another_key, padded, unsigned
-from fixtures.verdicts import Decision
+from fixtures.stack.tokens import altered, expected_later, of_another_key, padded, unsigned
 from suites.hardening.wire import Wire
 from suites.mixed_providers.providers import LOCAL, OPENAI
 

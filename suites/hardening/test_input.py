@@ -6,8 +6,8 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, Record, expect
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from suites.hardening.wire import ENDED, Wire, with_length
 from suites.mixed_providers.providers import LOCAL, OPENAI

@@ -10,13 +10,13 @@ import yaml
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, expect
-from fixtures.gateways import endpoint
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.pods import Inside, ask_from_inside, service_url
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, USERS, Identity, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.stack.gateways import endpoint
+from fixtures.stack.pods import Inside, ask_from_inside, service_url
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 VICTIM, NAMED = (

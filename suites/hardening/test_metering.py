@@ -7,11 +7,11 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, expect
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import AUDIENCE, TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import CLOSED, PRESENT, Decision
+from fixtures.stack.grants import granted
 from fixtures.waiting import SETTLED_SECONDS
 from suites.hardening.wire import Wire
 from suites.maas_gateway.models import PREMIUM

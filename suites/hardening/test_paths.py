@@ -4,8 +4,8 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, expect
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
 from suites.hardening.spellings import spellings
 from suites.hardening.wire import ENDED, Wire

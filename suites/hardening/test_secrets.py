@@ -6,10 +6,10 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import LOG_LINES, MAAS_GATEWAY, Identity, Stack
-from fixtures.verdicts import Decision
 from suites.mixed_providers.providers import EXTERNAL, OPENAI, VLLM
 
 SHOWN = [

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, ID_HEADER, Record, expect
-from fixtures.gateways import Endpoint, endpoint
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, MAAS_GATEWAY, Identity, Provider, Stack
+from fixtures.stack.gateways import Endpoint, endpoint
 from fixtures.waiting import REQUEST_SECONDS
 
 ENDED = 0  # the gateway ended the connection without an answer

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.gateways import client, endpoint
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
+from fixtures.stack.gateways import client, endpoint
 from suites.maas_gateway.models import ALL, PREMIUM, SHARED
 
 

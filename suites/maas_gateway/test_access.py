@@ -9,13 +9,13 @@ import pytest
 import yaml
 
 from fixtures.evidence import BACKEND, CLIENT
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.local_models import made_beside
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import Decision
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import made_beside
 from suites.maas_gateway.models import PREMIUM, PRIVATE, SHARED
 
 UserOf = Callable[[str], Identity]

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.bodies import SIZES
-from fixtures.budget import reported_usage
 from fixtures.evidence import CLIENT, Exchange
+from fixtures.evidence.bodies import SIZES
+from fixtures.evidence.budget import reported_usage
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
+from fixtures.stack.local_models import local_model
 from fixtures.waiting import wait_until
 from suites.maas_gateway.models import SHARED
 

@@ -12,14 +12,14 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import ID_HEADER
-from fixtures.gateways import client, endpoint
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.local_models import local_model
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import Decision
+from fixtures.stack.gateways import client, endpoint
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import local_model
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, IN_A_ROW, until
 from manifests import FOLDER
 from suites.maas_gateway.models import ALL, PREMIUM, SHARED, STANDARD

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import CLIENT
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import AUDIENCE, Identity, Stack
-from fixtures.verdicts import Decision
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until, wait_until
 from suites.maas_gateway.models import SHARED
 

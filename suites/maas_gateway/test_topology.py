@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from fixtures.documents import Document
+from fixtures.evidence.documents import Document
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import ApplyError, Kube
-from fixtures.local_models import closed_gateway
 from fixtures.objects import conditions, existing
-from fixtures.requirements import requirement
-from fixtures.verdicts import Decision
+from fixtures.stack.local_models import closed_gateway
 from fixtures.waiting import ENFORCED_SECONDS, until
 
 GUIDE = Document.read(Path(__file__).parent / "maas-gateway-setup-guide.md")

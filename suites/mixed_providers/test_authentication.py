@@ -7,12 +7,12 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.secrets import Secret
 from fixtures.stack import AUDIENCE, Identity, Provider, Stack
-from fixtures.tokens import expired
-from fixtures.verdicts import Decision
+from fixtures.stack.tokens import expired
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
 

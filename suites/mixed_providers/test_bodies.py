@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from fixtures.bodies import SIZES, filled
 from fixtures.evidence import BACKEND, CLIENT
-from fixtures.requirements import requirement
+from fixtures.evidence.bodies import SIZES, filled
+from fixtures.evidence.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
 from suites.mixed_providers.providers import LOCAL, OPENAI
 

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fixtures.evidence import CLIENT
-from fixtures.requirements import requirement
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.stack import Identity, Provider, Stack
-from fixtures.verdicts import Decision
 from suites.mixed_providers.providers import ALL, ANTHROPIC, EXTERNAL, LOCAL, OPENAI, VLLM
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from fixtures.evidence import CLIENT
-from fixtures.requirements import requirement
+from fixtures.evidence.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
 from suites.mixed_providers.providers import ANTHROPIC, EXTERNAL, LOCAL, OPENAI, VLLM
 

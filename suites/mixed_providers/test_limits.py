@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from fixtures.budget import Spent, reported_usage, spend
 from fixtures.evidence import CLIENT
-from fixtures.requirements import requirement
+from fixtures.evidence.budget import Spent, reported_usage, spend
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.stack import Identity, Provider, Stack
-from fixtures.verdicts import Decision
 from fixtures.waiting import wait_until
 from suites.mixed_providers.providers import ALL, ANTHROPIC, OPENAI, VLLM
 

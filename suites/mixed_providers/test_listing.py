@@ -8,12 +8,12 @@ import pytest
 import yaml
 
 from fixtures.evidence import CLIENT
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.local_models import closed_gateway, local_model, made_beside
 from fixtures.objects import conditions, existing
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Provider, Stack
+from fixtures.stack.grants import granted
+from fixtures.stack.local_models import closed_gateway, local_model, made_beside
 from fixtures.waiting import DEPLOYED_SECONDS, until
 
 EXTERNAL = {"gpt-4": "openai", "claude-3-sonnet": "anthropic", "Qwen/Qwen3-0.6B": "vllm"}

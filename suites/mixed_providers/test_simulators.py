@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.evidence import CLIENT
-from fixtures.grants import granted
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.verdicts import Decision
+from fixtures.stack.grants import granted
 from suites.mixed_providers.providers import ANTHROPIC, OPENAI, documents
 
 SIMULATORS = [documents(OPENAI), documents(ANTHROPIC)]

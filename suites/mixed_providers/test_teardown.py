@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
-from fixtures.teardown import addresses, answers, delete_file, left
+from fixtures.stack.teardown import addresses, answers, delete_file, left
 from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
 from manifests import FOLDER
 from suites.mixed_providers.providers import ALL, EXTERNAL

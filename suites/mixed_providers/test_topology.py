@@ -2,11 +2,11 @@
 
 import pytest
 
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
-from fixtures.requirements import requirement
 from fixtures.stack import Identity, Stack
-from fixtures.verdicts import Decision
 from suites.mixed_providers.providers import VLLM
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fixtures.evidence import Hop
-from fixtures.requirements import Requirement, by_id, read_all
-from fixtures.verdicts import Failure, TestResult, judge
+from fixtures.evidence.requirements import Requirement, by_id, read_all
+from fixtures.evidence.verdicts import Failure, TestResult, judge
 from reports import signoff
 from reports.history import Past
 

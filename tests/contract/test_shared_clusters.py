@@ -16,11 +16,11 @@ import yaml
 
 from fixtures.clusters import Access, ClusterError, Wanted
 from fixtures.clusters.existing import record
+from fixtures.clusters.existing.ownership import RUN, ForeignObject, Ownership
 from fixtures.clusters.existing.permissions import cluster_role, needs
+from fixtures.clusters.existing.shared import SharedKube
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
-from fixtures.ownership import RUN, ForeignObject, Ownership
-from fixtures.shared import SharedKube
 from fixtures.waiting import until
 from manifests import FOLDER, load, render
 from reports import diagnostics

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from embedded.images import Catalogue
-from fixtures.requirements import by_id, read_all
+from fixtures.evidence.requirements import by_id, read_all
 from tests.mutants import (
     dual_gateway,
     external_models,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixtures.renamed import Names
+from fixtures.clusters.existing.renamed import Names
 
 NAMES = Names({"opendatahub": "redhat-ods-applications", "kuadrant-system": "rh-kuadrant"})
 

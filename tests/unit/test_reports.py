@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from fixtures.evidence import Hop
-from fixtures.requirements import by_id, read_all
-from fixtures.verdicts import Failure, TestResult, Verdict, judge
+from fixtures.evidence.requirements import by_id, read_all
+from fixtures.evidence.verdicts import Failure, TestResult, Verdict, judge
 from manifests import FOLDER
 from reports import conformance
 from reports.compare import differences, markdown, red

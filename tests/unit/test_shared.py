@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
+from fixtures.clusters.existing.ownership import ForeignObject
+from fixtures.clusters.existing.shared import not_applicable, without_user
 from fixtures.kube import ApplyError
-from fixtures.ownership import ForeignObject
-from fixtures.shared import not_applicable, without_user
 from manifests import FOLDER, Object, render
 
 RBAC = 'pods is forbidden: User "me" cannot list resource "pods" in API group ""'

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from fixtures.evidence import BACKEND, CLIENT, EGRESS, MAAS, Hop
-from fixtures.requirements import by_id, read_all
-from fixtures.verdicts import Failure, TestResult, Verdict, judge
+from fixtures.evidence.requirements import by_id, read_all
+from fixtures.evidence.verdicts import Failure, TestResult, Verdict, judge
 from reports import history
 from reports.causes import causes
 from reports.progress import Progress

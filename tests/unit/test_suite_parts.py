@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.budget import reported_usage, spend
 from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record
+from fixtures.evidence.budget import reported_usage, spend
+from fixtures.evidence.requirements import Requirement, RequirementError, read, read_all
+from fixtures.evidence.verdicts import Decision, Failure, TestResult, judge
 from fixtures.plugin import SUITES
-from fixtures.requirements import Requirement, RequirementError, read, read_all
 from fixtures.secrets import Secret, redact
-from fixtures.verdicts import Decision, Failure, TestResult, judge
 from fixtures.waiting import WaitTimeout, be_patient, until
 from reports.restarts import restarts
 
