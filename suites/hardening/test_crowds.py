@@ -28,9 +28,10 @@ CROWD_SECONDS = 6.0  # ten at once and five a second are forty by then
 SLOW_REQUESTS, SLOW_SECONDS, STARTED_SECONDS = 20, 12, 8
 
 
-def at_once(count: int, ask: Callable[[int], Exchange]) -> list[Exchange]:
-    """So many requests side by side; each gets its number."""
-    with ThreadPoolExecutor(count) as pool:
+def at_once(count: int, ask: Callable[[int], Exchange], together: int = 0) -> list[Exchange]:
+    """So many requests side by side, `together` at most where that is given; each gets its
+    number."""
+    with ThreadPoolExecutor(together or count) as pool:
         return list(pool.map(ask, range(count)))
 
 

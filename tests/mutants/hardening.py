@@ -43,5 +43,7 @@ MUTANTS = [
     Mutant("fifty-headers", hd(33)),
     Mutant("deep-bodies-break-it", hd(34)),
     Mutant("five-reviews-a-second", hd(), outcomes={"HD-35": "present"}),
+    Mutant("headers-of-the-request-before", hd(37)),
+    Mutant("a-fiftieth-without-headers", hd(37)),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 from tests.mutants.faults import fault
@@ -130,3 +132,31 @@ def _(_: Any) -> None:
     from embedded.images.kuadrant import authorino_pipeline as pipeline
 
     pipeline.Limiter = lambda _: limiter.Limiter(limiter.REVIEWS_PER_SECOND)  # type: ignore[misc, assignment]
+
+
+def _now_and_then(every: int, change: Callable[[Any, dict[str, str]], dict[str, str]]) -> None:
+    """The shim sets other headers for each so manieth request: `change` is given the request's and
+    those of the one before."""
+    from embedded.images.kuadrant import shim_actions
+
+    right, count, before = shim_actions.Call.authorize, itertools.count(1), [{}]
+
+    async def authorize(self: Any) -> None:
+        await right(self)
+        mine = dict(self.request_headers)
+        if mine and next(count) % every == 0:
+            self.request_headers = change(mine, before[0])
+        before[0] = mine or before[0]
+
+    shim_actions.Call.authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("headers-of-the-request-before", "wasm_shim")
+def _(_: Any) -> None:
+    """As a memory that two requests share would do it."""
+    _now_and_then(20, lambda mine, before: before)
+
+
+@fault("a-fiftieth-without-headers", "wasm_shim")
+def _(_: Any) -> None:
+    _now_and_then(50, lambda mine, before: {})
