@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ import jsonschema
 import yaml
 
 from fixtures.evidence import Hop
-from fixtures.evidence.requirements import Requirement
 from fixtures.evidence.verdicts import (
     CONFORMANT,
     GAP_CLOSED,
@@ -48,17 +47,17 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class Run:
-    """What ran where; `began` in Unix seconds."""
+    """What ran where: `manifests` are name and digest of what was deployed, `components` versions
+    of what was found on the cluster, `date` is when it began (UTC, ISO 8601), and `shard` which
+    part of the suite it was: (number, of how many), () for all of it."""
 
     cluster: str
-    kustomization: Path
-    images: list[str]
-    claimed: list[str]
-    components: dict[str, str]
-    began: float
+    manifests: dict[str, str]
+    components: dict[str, Any]
+    date: str
     seconds: float
-    is_default: bool
     lost: str = ""
+    shard: tuple[int, ...] = ()
 
 
 SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
@@ -70,10 +69,10 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     report = {
         "apiVersion": SCHEMA["properties"]["apiVersion"]["const"],
         "kind": "ConformanceReport",
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(run.began)),
+        "date": run.date,
         "durationSeconds": round(run.seconds, 1),
-        "cluster": {"name": run.cluster, "components": _components(run)},
-        "manifests": _manifests(run),
+        "cluster": {"name": run.cluster, "components": run.components},
+        "manifests": run.manifests,
         "profiles": [
             _profile(name, [v for v in verdicts if v.requirement.profile == name])
             for name in profiles
@@ -81,6 +80,8 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     }
     if run.lost:
         report["lost"] = run.lost
+    if run.shard:
+        report["shard"] = dict(zip(("number", "of"), run.shard, strict=True))
     return redact_prose(
         yaml.dump(report, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100)
     )
@@ -95,42 +96,45 @@ def problem(text: str) -> str:
     return ""
 
 
-def judged(report: dict[str, Any], known: dict[str, Requirement]) -> list[Verdict]:
-    """The verdicts of a report that was written, for the requirements that are still known."""
-    found = []
-    for profile in report["profiles"]:
-        for one in (r for r in profile["requirements"] if r["id"] in known):
-            failures = [Failure(**{"text": "", **f}) for f in one.get("failures", [])]
-            results = [_result(one["id"], e) for e in one["evidence"]]
-            found.append(Verdict(known[one["id"]], one["verdict"], failures, one.get("reason", ""),
-                                 one.get("outcome", ""), results))  # fmt: skip
-    return found
+def results(reports: Iterable[dict[str, Any]]) -> list[TestResult]:
+    """What the tests of reports that were written said, each test once."""
+    found: dict[str, TestResult] = {}
+    for report in reports:
+        for profile in report["profiles"]:
+            for one in profile["requirements"]:
+                broke = [Failure(**{"text": "", **f}) for f in one.get("failures", [])]
+                failures = {failure.test: failure for failure in broke}
+                for evidence in one["evidence"]:
+                    result = found.setdefault(evidence["test"], _result(evidence))
+                    result.requirements.append(one["id"])
+                    result.failure = result.failure or failures.get(result.nodeid)
+    for one in found.values():
+        if one.outcome == "failed" and one.failure is None:
+            one.failure = Failure(one.nodeid, "", "", "", "it failed, and the report has no reason")
+    return list(found.values())
 
 
-def _result(requirement: str, evidence: dict[str, Any]) -> TestResult:
+def _result(evidence: dict[str, Any]) -> TestResult:
     way = [Hop(one["hop"], "", one["observed"]) for one in evidence.get("way", [])]
-    return TestResult(evidence["test"], [requirement], evidence["outcome"],
-                      evidence["seconds"], way=way)  # fmt: skip
+    return TestResult(
+        nodeid=evidence["test"],
+        requirements=[],
+        outcome=evidence["outcome"],
+        seconds=evidence["seconds"],
+        reason=evidence.get("reason", ""),
+        outcomes=evidence.get("decided", {}),
+        way=way,
+    )
 
 
-def _components(run: Run) -> dict[str, Any]:
-    """Versions of what was found on the cluster, and the programs that replaced stand-ins."""
-    found: dict[str, Any] = {**run.components}
-    if run.images:
-        found["images"] = run.images
-    if run.claimed:
-        found["claimedCapabilities"] = run.claimed
-    return found
-
-
-def _manifests(run: Run) -> dict[str, str]:
+def manifests(folder: Path, is_default: bool) -> dict[str, str]:
+    """Name and digest of a kustomization."""
     try:
-        text = json.dumps(render_manifests(run.kustomization), sort_keys=True)
+        text = json.dumps(render_manifests(folder), sort_keys=True)
         digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     except ManifestError as error:
         digest = f"not rendered: {error}"
-    name = "default" if run.is_default else run.kustomization.name
-    return {"kustomization": name, "digest": digest}
+    return {"kustomization": "default" if is_default else folder.name, "digest": digest}
 
 
 def _profile(name: str, verdicts: list[Verdict]) -> dict[str, Any]:

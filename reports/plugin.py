@@ -43,6 +43,7 @@ _WRITTEN = (
     "diagnostics",
 )  # fmt: skip
 _results_key = pytest.StashKey[dict[str, TestResult]]()
+_tests_key = pytest.StashKey[dict[str, int]]()
 _began_key = pytest.StashKey[float]()
 _lost_key = pytest.StashKey[str]()
 _problem_key = pytest.StashKey[str]()
@@ -78,6 +79,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Switch Allure and JUnit on for runs of the suites, unless they are asked for elsewhere."""
     config.stash[_results_key], config.stash[_began_key] = {}, time.time()
+    config.stash[_tests_key] = {}
     if baseline := config.getoption("--baseline"):
         try:
             config.stash[_baseline_key] = compare.red(compare.load(baseline))
@@ -163,6 +165,8 @@ class _Collector:
         for name, value in properties:
             if name == "outcome" and isinstance(value, list | tuple):
                 result.outcomes[value[0]] = value[1]
+            if name == "tests" and isinstance(value, dict):
+                self._session.config.stash[_tests_key].update(value)
             if name == "way" and isinstance(value, list | tuple):
                 result.way = [Hop(where, "", observed) for where, observed in value]
             if name == "failure" and isinstance(value, list | tuple):
@@ -241,17 +245,15 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
     """conformance.yaml, traceability.md, signoff.html, and the run among the last ones."""
     out: Path = config.getoption("--reports")
     out.mkdir(parents=True, exist_ok=True)
-    folder = config.getoption("--kustomization")
+    folder, began = config.getoption("--kustomization"), config.stash[_began_key]
     run = conformance.Run(
         cluster=config.getoption("--cluster"),
-        kustomization=folder,
-        images=config.getoption("--image"),
-        claimed=config.getoption("--capability"),
-        components=config.stash[access_key].components if access_key in config.stash else {},
-        began=config.stash[_began_key],
-        seconds=time.time() - config.stash[_began_key],
-        is_default=folder == DEMO,
+        manifests=conformance.manifests(folder, is_default=folder == DEMO),
+        components=_components(config),
+        date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
+        seconds=time.time() - began,
         lost=config.stash.get(_lost_key, ""),
+        shard=config.getoption("--shard"),
     )
     text = conformance.render(run, verdicts)
     (out / "conformance.yaml").write_text(text)
@@ -273,6 +275,18 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
     whole = run.lost or all(v.verdict != NOT_RUN for v in verdicts)
     if kept and (whole or config.getoption("--history")):
         history.keep(kept, text, report["date"], run.cluster)
+
+
+def _components(config: pytest.Config) -> dict[str, Any]:
+    """Versions of what was found on the cluster, and what the user said of it."""
+    found: dict[str, Any] = {}
+    if access_key in config.stash:
+        found |= config.stash[access_key].components
+    if images := config.getoption("--image"):
+        found["images"] = images
+    if claimed := config.getoption("--capability"):
+        found["claimedCapabilities"] = claimed
+    return found
 
 
 def _history(config: pytest.Config) -> Path | None:
@@ -299,7 +313,8 @@ def pytest_terminal_summary(
 
 
 def _verdicts(config: pytest.Config) -> list[Verdict]:
-    return judge(config.stash[known_key], list(config.stash[_results_key].values()))
+    results = list(config.stash[_results_key].values())
+    return judge(config.stash[known_key], results, config.stash[_tests_key])
 
 
 def _is_reported(config: pytest.Config) -> bool:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from fixtures.evidence.requirements import by_id, read_all
+from fixtures.evidence.verdicts import judge
 from reports import compare, conformance, signoff
 
 SUITES = Path(__file__).parent.parent.parent / "suites"
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     readings = read_all(SUITES)
-    verdicts = conformance.judged(report, by_id(readings))
+    verdicts = judge(by_id(readings), conformance.results([report]))
     page = signoff.render(signoff.facts_of(report, flags.history, known=known), readings, verdicts)
     out = flags.out or flags.report.with_name("signoff.html")
     out.write_text(page)

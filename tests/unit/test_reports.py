@@ -33,15 +33,16 @@ def verdicts(*failed: str, skipped: str = "") -> list[Verdict]:
 
 def written(judged: list[Verdict], **more: Any) -> dict[str, Any]:
     run = {
-        "cluster": "embedded", "kustomization": FOLDER / "conformance", "images": [], "claimed": [],
-        "components": {"kubernetes": "v1"}, "began": 0.0, "seconds": 2.0, "is_default": True,
+        "cluster": "embedded", "manifests": conformance.manifests(FOLDER / "conformance", True),
+        "components": {"kubernetes": "v1", "images": ["a=b"]}, "date": "2026-01-02T03:04:05Z",
+        "seconds": 2.0,
     }  # fmt: skip
     text = conformance.render(conformance.Run(**{**run, **more}), judged)
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
 
 
-@pytest.mark.parametrize("more", [{}, {"lost": "the cluster was lost"}, {"claimed": ["openshift"]}])
+@pytest.mark.parametrize("more", [{}, {"lost": "the cluster was lost"}, {"shard": (2, 5)}])
 def test_what_is_written_keeps_to_the_schema(more: dict[str, Any]) -> None:
     found = written(verdicts("MP-2", skipped="MP-3"), **more)
     assert conformance.problem(yaml.safe_dump(found)) == ""
@@ -56,6 +57,7 @@ def test_what_is_written_keeps_to_the_schema(more: dict[str, Any]) -> None:
     ]  # fmt: skip
     assert seen["MP-1"]["seconds"] == 1.5
     assert found.get("lost") == more.get("lost")
+    assert ("shard" in found) is ("shard" in more)
 
 
 WRONG = {

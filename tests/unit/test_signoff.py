@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def judged(red: dict[str, Failure], left_out: tuple[str, ...] = ()) -> list[Verd
     """All requirements: these are red, these have not run, what wants a capability is not
     applicable, and the rest holds."""
     results = []
+    red = {name: replace(one, test=f"t::{name}") for name, one in red.items()}
     for one in (r for r in KNOWN.values() if r.id not in left_out):
         outcomes = {one.id: "present"} if one.kind == "gap" else {}
         if one.outcomes:

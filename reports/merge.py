@@ -1,0 +1,89 @@
+"""`python -m reports.merge A B …`: the `conformance.yaml` of all parts of a run, put together.
+
+Each part comes from a run with `--shard=K/N`. The whole is judged anew from what the tests said,
+and written as any run's: `conformance.yaml`, `traceability.md` and `signoff.html`. Exit code 0 when
+nothing is red, 1 otherwise, 2 when the parts are not those of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from fixtures.evidence.requirements import by_id, read_all
+from fixtures.evidence.verdicts import judge
+from reports import compare, conformance, history, signoff, traceability
+from reports.compare import CompareError
+
+SUITES = Path(__file__).parent.parent / "suites"
+
+
+def whole(paths: list[Path]) -> list[dict[str, Any]]:
+    """All parts; raises CompareError, in one line, when some are missing or of another run."""
+    parts = [(path, compare.load(path)) for path in paths]
+    for path, part in parts:
+        if "shard" not in part:
+            raise CompareError(f"{path}: no part of a run: it was not made with --shard=K/N")
+    for what, key in (("shard", "of"), ("cluster", "name"), ("manifests", "digest")):
+        if len({part[what][key] for _, part in parts}) > 1:
+            shown = "; ".join(f"{path}: {part[what][key]}" for path, part in parts)
+            raise CompareError(f"parts of more than one run differ in {what}.{key}: {shown}")
+    reports = [part for _, part in parts]
+    count = Counter(part["shard"]["number"] for part in reports)
+    expected = range(1, reports[0]["shard"]["of"] + 1)
+    if wrong := [f"{n}/{len(expected)}" for n in expected if count[n] != 1]:
+        raise CompareError(f"each part once is wanted; missing or doubled: {', '.join(wrong)}")
+    return reports
+
+
+def merged(parts: list[dict[str, Any]]) -> conformance.Run:
+    """What ran: since the first part's beginning, as long as the longest."""
+    components: dict[str, Any] = {}
+    for part in parts:
+        components |= part["cluster"]["components"]
+    return conformance.Run(
+        cluster=parts[0]["cluster"]["name"],
+        manifests=parts[0]["manifests"],
+        components=components,
+        date=min(part["date"] for part in parts),
+        seconds=max(part["durationSeconds"] for part in parts),
+        lost="; ".join(part["lost"] for part in parts if "lost" in part),
+    )
+
+
+def main(argv: list[str]) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m reports.merge")
+    parser.add_argument("parts", nargs="+", type=Path, help="the parts' conformance.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the whole's reports")
+    parser.add_argument("--history", type=Path, help="keep the whole among earlier runs there")
+    flags = parser.parse_args(argv)
+    try:
+        parts = whole(flags.parts)
+    except CompareError as error:
+        print(error, file=sys.stderr)
+        return 2
+    readings = read_all(SUITES)
+    verdicts = judge(by_id(readings), conformance.results(parts))
+    text = conformance.render(merged(parts), verdicts)
+    flags.out.mkdir(parents=True, exist_ok=True)
+    (flags.out / "conformance.yaml").write_text(text)
+    (flags.out / "traceability.md").write_text(traceability.render(readings, verdicts))
+    report = compare.load(flags.out / "conformance.yaml")
+    facts = signoff.facts_of(report, flags.history)
+    (flags.out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
+    if flags.history:
+        history.keep(flags.history, text, report["date"], report["cluster"]["name"])
+    tally = Counter(v.verdict for v in verdicts)
+    print(f"{flags.out}: {', '.join(f'{n} {verdict}' for verdict, n in tally.items())}")
+    red = [v.requirement.id for v in verdicts if v.failed]
+    if red:
+        print(f"red: {', '.join(red)}")
+    return 1 if red or "lost" in report else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
