@@ -106,6 +106,14 @@ def test_a_cluster_that_has_everything() -> None:
     assert told(found, "maas-api") == ("opendatahub/maas-api:8080", "")
 
 
+def test_a_later_generation_is_told() -> None:
+    """Its API serves subscriptions, and no `/v1/tokens`: nothing that the documents say of tokens
+    and tiers can be asked there."""
+    found = look(obj("MaaSSubscription", "some", "models-as-a-service"))
+    assert told(found, "maas-api")[0] == "opendatahub/maas-api:8080, with MaaSSubscription"
+    assert "tokens (/v1/tokens) and tiers" in problems(found)["maas-api"]
+
+
 @pytest.mark.parametrize(
     ("without", "what", "said"),
     [

@@ -6,7 +6,12 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from fixtures.clusters.existing.ownership import ForeignObject
-from fixtures.clusters.existing.shared import not_applicable, without_user
+from fixtures.clusters.existing.shared import (
+    mirror_of,
+    mirrored,
+    not_applicable,
+    without_user,
+)
 from fixtures.kube import ApplyError
 from manifests import FOLDER, Object, render
 
@@ -61,3 +66,28 @@ def refused(body: str, status: int = 403) -> ApiException:
 )
 def test_what_may_not_be_done_is_not_applicable(error: Exception, reason: str) -> None:
     assert not_applicable(error) == reason
+
+
+def images(value: Any) -> list[str]:
+    """All that an object's containers name."""
+    if isinstance(value, list):
+        return [image for one in value for image in images(one)]
+    if not isinstance(value, dict):
+        return []
+    own = [value["image"]] if isinstance(value.get("image"), str) else []
+    return own + [image for one in value.values() for image in images(one)]
+
+
+def test_images_come_from_mirrors() -> None:
+    """Of the whole demo; the longest prefix counts, and whole words of it."""
+    mirrors = {"docker.io": "m.test/hub", "docker.io/library": "m.test/stock", "ghcr": "m.test/no"}
+    demo = render(FOLDER / "conformance")
+    before, after = images(demo), images(mirrored(demo, mirrors))
+    assert {one for one in before if one.startswith("docker.io/library/python:")}
+    assert {one for one in before if one.startswith("ghcr.io/")}
+    assert after == [
+        one.replace("docker.io/library/", "m.test/stock/").replace("docker.io/", "m.test/hub/")
+        for one in before
+    ]
+    assert mirror_of("docker.io/envoyproxy/envoy:v1", mirrors) == "m.test/hub/envoyproxy/envoy:v1"
+    assert mirrored(demo, {}) == demo
