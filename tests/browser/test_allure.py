@@ -14,8 +14,6 @@ from reports import allure_report
 from tests.browser.conftest import Opened
 from tests.conftest import DEMO, ROOT
 
-OPEN_SECONDS = 30
-
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -61,9 +59,7 @@ def test_report_opens(browser: Browser, reports: Path, tmp_path: Path) -> None:
     assert not (reports / "allurerc.json").exists()
     opened = Opened(browser)
     shown = opened.open(page)
-    expect(shown.get_by_text("mixed-providers-demo.md").first).to_be_visible(
-        timeout=OPEN_SECONDS * 1000
-    )
+    expect(shown.get_by_text("mixed-providers-demo.md").first).to_be_visible()
     assert [u for u in opened.asked if not u.startswith(("file:", "data:", "blob:"))] == []
     shown.close()
 
