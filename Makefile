@@ -3,13 +3,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VLLM := $(VENV)/vllm
 WORKERS ?= 5
 KIND_WORKERS ?= 5
 CLUSTER ?= embedded
 
 N ?= 20
 
-.PHONY: conformance test mutants bench soak kind kind-images report clean
+.PHONY: conformance test mutants bench soak kind kind-images report vllm clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -40,6 +41,17 @@ kind: kind-images
 report: $(VENV)/.installed
 	$(BIN)/python -m reports.allure_report
 	@echo reports/out/signoff.html
+
+# The demo with vLLM itself behind vllm-backend, on the CPU, from its wheel: five gigabytes.
+vllm: $(VENV)/.installed $(VLLM)/.installed
+	$(BIN)/pytest suites/mixed_providers --cluster=embedded -n $(WORKERS) --dist worksteal \
+	  --capability=real_vllm --kustomization=manifests/mixed-providers/overlays/vllm \
+	  --image='docker.io/vllm/vllm-openai=$(CURDIR)/$(VLLM)/bin/python $(CURDIR)/tests/vllm_server.py' \
+	  --reports=reports/out/vllm
+
+$(VLLM)/.installed: tests/vllm_install.py
+	$(BIN)/python -m tests.vllm_install $(VLLM)
+	touch $@
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)

@@ -122,7 +122,7 @@ def pytest_internalerror(excrepr: Any) -> None:
     """Of a run that dies itself no secret is told either."""
     for one, *_ in getattr(excrepr, "chain", []) or [(excrepr.reprtraceback,)]:
         for entry in one.reprentries:
-            entry.lines[:] = redact("\n".join(entry.lines)).splitlines()
+            entry.lines[:] = [redact(line) for line in entry.lines]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

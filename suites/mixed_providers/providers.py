@@ -34,6 +34,7 @@ VLLM = Provider(
     service="vllm-server:8000",
     key_header="Authorization",
     key=Secret("change-me-super-secret"),
+    real="real_vllm",
 )
 LOCAL = Provider(
     name="local",

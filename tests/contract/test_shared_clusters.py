@@ -54,11 +54,24 @@ def config_map(namespace: str, name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
+def at_rest(kube: Kube) -> dict[str, Any]:
+    """What is deployed, once controllers have nothing more to make of it."""
+    seen = [taken(kube)]
+
+    def changes() -> list[str]:
+        seen.append(taken(kube))
+        return differences(*seen[-2:])
+
+    until("the cluster to be at rest", changes, lambda found: not found, REST_SECONDS,
+          in_a_row=2, every=0.3)  # fmt: skip
+    return seen[-1]
+
+
 @contextlib.contextmanager
 def unchanged(cluster: Cluster) -> Iterator[None]:
     """Nothing is more, less or other afterwards than it was before."""
     kube = Kube(cluster.state.kubeconfig)
-    before = taken(kube)
+    before = at_rest(kube)
     yield
     assert differences(before, taken(kube)) == []
 
@@ -310,6 +323,7 @@ ONE = [
     "--requirement=MP-20",
     "--requirement=MG-53",
 ]
+REST_SECONDS = 20.0
 UNDER_WAY_SECONDS = 180.0  # with other tests beside it
 
 

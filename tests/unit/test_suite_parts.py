@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record
+from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record, trace
 from fixtures.evidence.budget import reported_usage, spend
 from fixtures.evidence.requirements import Requirement, RequirementError, read, read_all
 from fixtures.evidence.verdicts import Decision, Failure, TestResult, judge
 from fixtures.plugin import SUITES
-from fixtures.secrets import Secret, redact
+from fixtures.secrets import Secret, fingerprint, redact
 from fixtures.waiting import WaitTimeout, be_patient, until
 from reports.restarts import restarts
 
@@ -238,6 +238,49 @@ def test_without_a_log_nothing_is_claimed() -> None:
     lines = [{"received_path": "/x", "code": 404, "details": ""}]
     with pytest.raises(HopMismatch, match="expected no request"):
         exchange("/x", [], 401, lines).expect_no_inner()
+
+
+def test_what_a_real_server_received_is_unknown() -> None:
+    """And so not applicable; what the client got is judged all the same."""
+    response = exchange("/external/vllm/v1/models", [], 200).response
+    real = Exchange(Observatory(lambda _: [], None), "id", response, "vllm")
+    real.expect_status(200)
+    for ask in (real.expect_no_backend, lambda: real.expect_backend_received("vllm")):
+        with pytest.raises(pytest.skip.Exception, match="what vllm received is unknown"):
+            ask()
+    with pytest.raises(HopMismatch, match="expected status 401"):
+        real.expect_status(401)
+
+
+def test_the_way_of_a_request_is_as_far_as_its_test_looked() -> None:
+    """Nothing is looked up for it; the second gateway is on it when it is known to have been."""
+    client = "/external/openai/v1/models"
+    told = record("/v1/models", "/openai/v1/models", **{"x-provider-api-key": "sk-secret-key"})
+    seen = exchange(client, [told])
+    assert [hop.observed for hop in seen.seen()] == [f"sent POST {client}", "got 200"]
+    seen.expect_backend_received("openai")
+    ways = [hop.observed for hop in seen.seen()]
+    assert ways[1:3] == [
+        "received /openai/v1/models",
+        f"openai received POST /v1/models; x-provider-api-key: {fingerprint('sk-secret-key')}",
+    ]
+    local = exchange("/llm/some/v1/models", [record("/v1/models", "/llm/some/v1/models")])
+    local.expect_backend_received("openai")
+    assert [hop.where for hop in local.seen()] == ["client", "backend", "client"]
+    lines = [{"received_path": "/external/openai/x", "code": 404, "details": "route_not_found"}]
+
+    def unknown(_: str) -> list[Record]:
+        raise AssertionError("looked up")
+
+    unseen = Exchange(Observatory(unknown, lambda _: lines), "id", local.response)
+    assert unseen.need_inner_lines() == lines
+    assert unseen.seen()[1].observed == "received /external/openai/x"
+    trace.forget()
+    for one in (local, seen, local):
+        trace.add(one)
+    assert trace.telling() is seen
+    trace.forget()
+    assert trace.telling() is None
 
 
 def test_every_value_of_a_header_counts() -> None:
