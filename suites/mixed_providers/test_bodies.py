@@ -7,7 +7,7 @@ import pytest
 from fixtures.evidence import BACKEND, CLIENT
 from fixtures.evidence.bodies import SIZES, filled
 from fixtures.evidence.requirements import requirement
-from fixtures.stack import Identity, Provider, Stack
+from fixtures.stack import ECHO, Identity, Provider, Stack
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 
@@ -21,7 +21,7 @@ def test_bodies_pass_unchanged(
     same: it echoes."""
     for size in SIZES:
         body, headers = filled(size), {"content-type": kind}
-        exchange = stack.send("POST", f"{through.path}/v1/echo", heavy_user, body, headers)
+        exchange = stack.send("POST", f"{through.path}{ECHO}", heavy_user, body, headers)
         record = exchange.expect_status(200).expect_backend_received(through.name)
         wanted = (size, hashlib.sha256(body).hexdigest())
         found = (record.size, record.digest)
@@ -52,8 +52,8 @@ def test_method_and_headers_pass_unchanged(
     """A header of the client's own reaches the provider, and one of the provider's the client."""
     value = 'one, two;q=0.5 "three" ~!%20'
     sent = {"x-echo": value, "x-empty": "", "content-type": "application/json"}
-    exchange = stack.send(method, f"{provider.path}/v1/echo", heavy_user, b"{}", sent)
-    record = exchange.expect_status(200).expect_backend_received(provider.name, "/v1/echo")
+    exchange = stack.send(method, f"{provider.path}{ECHO}", heavy_user, b"{}", sent)
+    record = exchange.expect_status(200).expect_backend_received(provider.name, ECHO)
     exchange.expect(BACKEND, record.method == method, method, record.method)
     for name, text in sent.items():
         exchange.expect_backend_header(provider.name, name, text)

@@ -84,10 +84,10 @@ def test_tier_comes_from_the_namespace(stack: Stack) -> None:
 def test_budget_returns_after_the_window(stack: Stack, alice: Identity) -> None:
     """Refused shortly before the minute is over that the first hit began, then served.
 
-    Few requests, because a free user has but five in two minutes.
+    Few requests, because a free user has but five in two minutes: so they are long ones.
     """
     began = time.monotonic()
-    used_up(stack, VLLM, alice)
+    spend(lambda: stack.chat(VLLM, alice, max_tokens=FREE_TOKENS), FREE_TOKENS)
     counted = time.monotonic()  # the first hit was counted between `began` and now
     wait_until(began + WINDOW_SECONDS - 2)
     stack.chat(VLLM, alice).expect_status(429)
