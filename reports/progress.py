@@ -25,6 +25,7 @@ class Progress:
 
     def __init__(self, out: pytest.TerminalReporter) -> None:
         self._out = out
+        self._out.showfspath = False  # nor the files' names
         self._terminal = bool(out._tw.hasmarkup)
         self._total = self._done = self._red = 0
         self._running: dict[str, float] = {}
