@@ -23,6 +23,9 @@ _SEVERITY = {"core": allure.severity_level.CRITICAL, "extended": allure.severity
 def label(item: pytest.Item, requirements: list[Requirement]) -> None:
     """Label the test that begins with its requirements, and say what they rest on."""
     dynamic: Any = allure.dynamic
+    if case := getattr(item, "callspec", None):
+        # Allure takes cases whose other parameters look alike (bytes do) for one that was retried.
+        dynamic.parameter("case", case.id)
     for one in requirements:
         dynamic.epic(one.document)
         dynamic.feature(one.section)

@@ -14,6 +14,8 @@ from reports import allure_report
 from tests.browser.conftest import Opened
 from tests.conftest import DEMO, ROOT
 
+QUOTE = "'"  # Allure's, around a text
+
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,6 +41,8 @@ def test_what_each_result_has(reports: Path) -> None:
         ("story", "MP-28 The egress gateway rewrites /openai/* to /*"),
     } <= labels  # fmt: skip
     assert "URL rewrite: /openai/* → /*" in one["description"]
+    case = {p["name"]: p["value"] for p in one["parameters"]}["case"]
+    assert f"[{case.strip(QUOTE)}]" in one["name"]
     assert one["links"][0]["url"] == "../signoff.html#MP-28"
     texts = {a["name"]: (reports / "allure-results" / a["source"]).read_text()
              for a in one["attachments"]}  # fmt: skip
