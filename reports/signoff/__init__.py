@@ -18,23 +18,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fixtures.evidence.requirements import Reading
-from fixtures.evidence.verdicts import (
-    CONFORMANT,
-    GAP_CLOSED,
-    GAP_PRESENT,
-    NONCONFORMANT,
-    NOT_APPLICABLE,
-    NOT_RUN,
-    Verdict,
-)
+from fixtures.evidence.verdicts import NOT_APPLICABLE, NOT_RUN, Verdict
 from fixtures.secrets import redact_prose
 from reports.causes import causes
 from reports.history import Past, read, red_since
 from reports.signoff.decision import decide
-from reports.signoff.flows import MARKS, flows
+from reports.signoff.flows import MARKS, WORST_FIRST, flows
 
 FOLDER = Path(__file__).parent
-ORDER = (NONCONFORMANT, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -79,15 +70,15 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
         red=[v for v in verdicts if v.failed],
         causes=causes(verdicts),
         news=_news(verdicts, facts),
-        of={one: [v for v in shown if v.verdict == one] for one in ORDER},
+        of={one: [v for v in shown if v.verdict == one] for one in WORST_FIRST},
         disputed=[v for v in shown if v.outcome],
         absent=_by_reason(shown),
         flows=flows(verdicts),
         documents=list(_documents(readings, verdicts)),
-        verdicts=sorted(verdicts, key=lambda v: ORDER.index(v.verdict)),
+        verdicts=sorted(verdicts, key=lambda v: WORST_FIRST.index(v.verdict)),
         trend=_trend(facts, verdicts),
         marks=MARKS,
-        order=ORDER,
+        order=WORST_FIRST,
         slug=slug,
         place=place,
         minutes=f"{int(facts.seconds // 60)} min {facts.seconds % 60:.0f} s",

@@ -34,7 +34,7 @@ _BY_KIND = {
     "flow": BACKEND, "topology": CLUSTER,
 }  # fmt: skip
 # The worst first: a hop has the colour of the worst that stands there.
-_WORST = (NONCONFORMANT, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN)
+WORST_FIRST = (NONCONFORMANT, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN)
 MARKS = {
     NONCONFORMANT: "✗", GAP_CLOSED: "◆", GAP_PRESENT: "◇", CONFORMANT: "✓", NOT_APPLICABLE: "–",
     NOT_RUN: "·",
@@ -57,7 +57,7 @@ class Stop:
     @property
     def verdict(self) -> str:
         found = {v.verdict for v in self.verdicts}
-        return next((one for one in _WORST if one in found), NOT_RUN)
+        return next((one for one in WORST_FIRST if one in found), NOT_RUN)
 
     @property
     def lines(self) -> list[str]:
@@ -70,7 +70,7 @@ class Stop:
 
     @property
     def counts(self) -> str:
-        tally = {v: sum(one.verdict == v for one in self.verdicts) for v in _WORST}
+        tally = {v: sum(one.verdict == v for one in self.verdicts) for v in WORST_FIRST}
         return "  ".join(f"{MARKS[v]} {n}" for v, n in tally.items() if n)
 
 
