@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ _COUNTED = {
 class Run:
     """What ran where: `manifests` are name and digest of what was deployed, `components` versions
     of what was found on the cluster, `date` is when it began (UTC, ISO 8601), and `shard` which
-    part of the suite it was: (number, of how many), () for all of it."""
+    part of the suite it was: (number, of how many), () for all of it; `unready` says what of that
+    which was deployed did not become ready."""
 
     cluster: str
     manifests: dict[str, str]
@@ -58,6 +59,7 @@ class Run:
     seconds: float
     lost: str = ""
     shard: tuple[int, ...] = ()
+    unready: list[str] = field(default_factory=list)
 
 
 SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
@@ -80,6 +82,8 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     }
     if run.lost:
         report["lost"] = run.lost
+    if run.unready:
+        report["unready"] = run.unready
     if run.shard:
         report["shard"] = dict(zip(("number", "of"), run.shard, strict=True))
     return redact_prose(

@@ -51,6 +51,7 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
         date=min(part["date"] for part in parts),
         seconds=max(part["durationSeconds"] for part in parts),
         lost="; ".join(part["lost"] for part in parts if "lost" in part),
+        unready=[line for part in parts for line in part.get("unready", [])],
     )
 
 
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
     red = [v.requirement.id for v in verdicts if v.failed]
     if red:
         print(f"red: {', '.join(red)}")
-    return 1 if red or "lost" in report else 0
+    return 1 if red or "lost" in report or "unready" in report else 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from fixtures.plugin import (
     lost,
     readings_key,
     runs_suites,
+    unready,
 )
 from fixtures.secrets import redact
 from reports import (
@@ -225,7 +226,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         diagnostics.write(kube, config.getoption("--reports") / "diagnostics", spaces)
         began = config.stash[_began_key]
         config.stash[_restarts_key] = restarts(diagnostics.pods(kube, spaces), began)
-    disagreeing |= _problem_key in config.stash
+    disagreeing |= _problem_key in config.stash or bool(unready(config))
     strict = closed and config.getoption("--strict-gaps")
     if exitstatus == 0 and (disagreeing or strict):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -237,6 +238,8 @@ def _as_before(config: pytest.Config, verdicts: list[Verdict]) -> bool:
     """Whether nothing is red that was not in the baseline; False without one."""
     known = config.stash.get(_baseline_key, None)
     if known is None or config.stash.get(_unjudged_key, []) or _problem_key in config.stash:
+        return False
+    if unready(config):
         return False
     return {v.requirement.id for v in verdicts if v.failed} <= known
 
@@ -253,6 +256,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         seconds=time.time() - began,
         lost=config.stash.get(_lost_key, ""),
+        unready=unready(config),
         shard=config.getoption("--shard"),
     )
     text = conformance.render(run, verdicts)
@@ -308,6 +312,9 @@ def pytest_terminal_summary(
             terminalreporter.write_line(summary.since_baseline(verdicts, known))
         if _problem_key in config.stash:
             terminalreporter.write_line(config.stash[_problem_key], red=True, bold=True)
+        if lines := unready(config):
+            what = "\n".join(["not everything that was deployed became ready:", *lines])
+            terminalreporter.write_line(what, red=True, bold=True)
         if _lost_key in config.stash:
             terminalreporter.write_line(config.stash[_lost_key], red=True, bold=True)
 

@@ -100,7 +100,9 @@ class PodWorker:
         for container in self._init:
             code = await self._run_once(container)
             while code != 0 and not self._stopping:
+                self._wait(container, "CrashLoopBackOff", self._back_off(container, BACK_OFF_FIRST))
                 await asyncio.sleep(BACK_OFF_FIRST)
+                container.restarts += 1
                 code = await self._run_once(container)
         async with asyncio.TaskGroup() as tasks:
             self._tasks = [tasks.create_task(self._keep(c)) for c in self.containers]
@@ -151,18 +153,17 @@ class PodWorker:
                 return
             if asyncio.get_running_loop().time() - began > 60:
                 delay = BACK_OFF_FIRST
-            self._wait(
-                container,
-                "CrashLoopBackOff",
-                f"back-off {delay:.0f}s restarting failed container={container.name} "
-                f"pod={self.key[1]}_{self.key[0]}",
-            )
+            self._wait(container, "CrashLoopBackOff", self._back_off(container, delay))
             await asyncio.sleep(delay)
             delay = min(delay * 2, BACK_OFF_MOST)
             container.restarts += 1
             written = self.log_file(container.name, False)
             if written.exists():
                 written.rename(self.log_file(container.name, True))
+
+    def _back_off(self, container: Container, delay: float) -> str:
+        pod = f"pod={self.key[1]}_{self.key[0]}"
+        return f"back-off {delay:.0f}s restarting failed container={container.name} {pod}"
 
     async def _run_once(self, container: Container) -> int:
         running = await self._start(container)
@@ -312,19 +313,21 @@ class PodWorker:
                 "containerStatuses": [_container_status(c) for c in self.containers],
             }
             if self._init:
-                statuses = [_container_status(c) for c in self._init]
+                statuses = [_container_status(c, init=True) for c in self._init]
                 pod["status"]["initContainerStatuses"] = statuses
 
         with contextlib.suppress(ApiError):  # deleted meanwhile
             self._node.set_status(self.key, self.pod["metadata"]["uid"], change)
 
 
-def _container_status(container: Container) -> Object:
+def _container_status(container: Container, init: bool = False) -> Object:
+    """An init container is ready once it has ended well, as a kubelet has it."""
+    done = init and container.state.get("terminated", {}).get("exitCode") == 0
     found: Object = {
         "name": container.name,
         "image": container.spec["image"],
         "imageID": container.spec["image"],
-        "ready": container.ready,
+        "ready": container.ready or done,
         "started": container.started and container.running is not None,
         "restartCount": container.restarts,
         "state": container.state,

@@ -52,7 +52,10 @@ async def _http(
 
 async def _tcp(host: str, port: int, seconds: float) -> str:
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), seconds)
+        # Python 3.11's wait_for forgets that it was cancelled when its time is up or its work done
+        # in the same turn of the loop: a container that ended would be probed for ever.
+        async with asyncio.timeout(seconds):
+            _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
         return f"dial tcp {host}:{port}: {error}"
     writer.close()
@@ -66,7 +69,8 @@ async def _exec(command: list[str], seconds: float) -> str:
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), seconds)
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         return f"command {command} timed out"

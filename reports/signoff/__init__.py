@@ -32,7 +32,8 @@ FOLDER = Path(__file__).parent
 class Facts:
     """What ran, beside the verdicts: `date` is in UTC, `digest` that of the manifests;
     `past` are earlier runs, `known` what a baseline had red (None without one), `lost` why the
-    cluster was no more, and `unjudged` failed tests that no requirement cites."""
+    cluster was no more, `unready` what did not become ready, and `unjudged` failed tests that no
+    requirement cites."""
 
     cluster: str
     kustomization: str
@@ -43,6 +44,7 @@ class Facts:
     past: list[Past]
     known: set[str] | None = None
     lost: str = ""
+    unready: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
 
 
@@ -52,7 +54,8 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
     names = cluster["name"], manifests["kustomization"]
     past = [one for one in read(history, *names) if one.date < report["date"]] if history else []
     return Facts(*names, manifests["digest"], report["date"], report["durationSeconds"],
-                 cluster["components"], past, lost=report.get("lost", ""), **more)  # fmt: skip
+                 cluster["components"], past, lost=report.get("lost", ""),
+                 unready=report.get("unready", []), **more)  # fmt: skip
 
 
 def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> str:
@@ -65,7 +68,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
     )  # fmt: skip
     page = environment.get_template("page.html.j2").render(
         facts=facts,
-        decision=decide(verdicts, facts.lost, facts.unjudged),
+        decision=decide(verdicts, facts.lost, facts.unjudged, facts.unready),
         profiles=list(_profiles(verdicts)),
         red=[v for v in verdicts if v.failed],
         causes=causes(verdicts),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixtures.evidence.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
 from reports.causes import causes
 
 SHIP, REFUSE, LIMITED, UNDECIDED = "Ship", "Do not ship", "Ship with known defects", "No verdict"
+_UNREADY = "Not everything that was deployed became ready."
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,12 @@ class Decision:
     kind: str
 
 
-def decide(verdicts: list[Verdict], lost: str, unjudged: list[str]) -> Decision:
+def decide(
+    verdicts: list[Verdict], lost: str, unjudged: list[str], unready: Sequence[str] = ()
+) -> Decision:
     """A core requirement that is violated stops a release, whatever else is missing; then comes
-    what was not looked at, then what is extended. `unjudged` are failed tests of no requirement."""
+    what was not looked at, then what is extended. `unjudged` are failed tests of no requirement,
+    `unready` what was deployed and did not become ready."""
     core = [v for v in verdicts if v.failed and v.requirement.level == "core"]
     extended = [v for v in verdicts if v.failed and v.requirement.level != "core"]
     left = [v for v in verdicts if v.verdict == NOT_RUN]
@@ -32,10 +37,14 @@ def decide(verdicts: list[Verdict], lost: str, unjudged: list[str]) -> Decision:
         if extended:
             sentence += f", and {_count(extended, 'extended one')}"
         sentence += f". {_capital(lost)}." if lost else "."
-        return Decision(REFUSE, sentence, _why(core), "bad")
+        sentence += f" {_UNREADY}" if unready else ""
+        reason = f"{unready[0].rstrip('.')}. {_why(core)}" if unready else _why(core)
+        return Decision(REFUSE, sentence, reason, "bad")
     if lost:
         reason = f"{total - len(left)} of {total} requirements were decided until then."
         return Decision(UNDECIDED, f"{_capital(lost)}.", reason, "open")
+    if unready:
+        return Decision(UNDECIDED, _UNREADY, f"{unready[0].rstrip('.')}.", "open")
     if unjudged:
         sentence = f"{_count(unjudged, 'test')} that no requirement cites failed."
         return Decision(UNDECIDED, sentence, f"The first is {unjudged[0]}.", "open")

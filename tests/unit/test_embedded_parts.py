@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from embedded import cel, duration
@@ -24,6 +25,7 @@ from embedded.images.kuadrant.limitador import Limits, Reader
 from embedded.images.kuadrant.wasm_shim import SseUsage
 from embedded.images.maas.maas_api import account_name
 from embedded.net import claim
+from embedded.node import probes
 from embedded.selectors import select
 from embedded.zygote import Process, Zygote
 from manifests import ManifestError, render
@@ -390,3 +392,22 @@ def test_a_part_that_raises_starts_again(caplog: pytest.LogCaptureFixture) -> No
     assert len(begun) == 3
     assert caplog.text.count("node failed; it starts again") == 2
     assert "late event" in caplog.text
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_probe_ends_when_it_is_cancelled(turns: int) -> None:
+    """In whichever turn of the loop: a container that has ended is waited for until it does."""
+
+    async def long() -> None:
+        for _ in range(2000):
+            await probes.probe(httpx.AsyncClient(), {"tcpSocket": {"port": 1}}, "127.0.0.1", {})
+
+    async def run() -> bool:
+        probing = asyncio.create_task(long())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        probing.cancel()
+        await asyncio.wait([probing], timeout=0.5)
+        return probing.cancelled()
+
+    assert asyncio.run(run())

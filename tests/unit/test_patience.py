@@ -29,7 +29,7 @@ class Gateway:
 
 def sent(gateway: Gateway, **more: Any) -> int:
     made: Any = Stack.__new__(Stack)
-    made._observatory = None
+    made._observatory, made._real = None, []
     made.https = httpx.Client(transport=httpx.MockTransport(gateway), base_url="https://gateway")
     return int(made.send("GET", "/v1/models", **more).status)
 
