@@ -6,8 +6,8 @@ from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
-from fixtures.stack import Identity, Stack
-from suites.mixed_providers.providers import VLLM
+from fixtures.stack import Identity, Provider, Stack
+from suites.mixed_providers.providers import ANTHROPIC, OPENAI, VLLM
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
@@ -142,6 +142,22 @@ def test_simulator_is_ready(kube: Kube, app: str) -> None:
         if pod["metadata"].get("labels", {}).get("app") == app
     ]
     assert [conditions(pod["status"])["Ready"] for pod in pods] == ["True"]
+
+
+@requirement("MP-68")
+@pytest.mark.parametrize("deployment", ["{}-simulator", "documents-{}"], ids=["demo", "documents"])
+@pytest.mark.parametrize("provider", [OPENAI, ANTHROPIC], ids=str)
+def test_simulator_is_told_its_model_and_key(
+    kube: Kube, provider: Provider, deployment: str
+) -> None:
+    name = deployment.format(provider.name)
+    found = existing(kube, "apps/v1", "Deployment", "external-models", name)
+    (container,) = found["spec"]["template"]["spec"]["containers"]
+    words = container["args"]
+    told = {flag: words[words.index(flag) + 1] for flag in ("--model", "--api-key")}
+    assert told["--model"] == provider.model
+    is_printed = told["--api-key"] == provider.key.reveal()  # a failure shows no key
+    assert is_printed, f"{name} has another --api-key than the printed one"
 
 
 @requirement("MP-54")
