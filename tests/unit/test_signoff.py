@@ -77,6 +77,16 @@ def test_may_it_be_released(
         assert "expected a, observed b" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("red", "word"), [({CORE: failure(BACKEND)}, "Do not ship"), ({}, "No verdict")]
+)
+def test_what_is_not_ready_is_in_the_decision(red: dict[str, Failure], word: str) -> None:
+    found = decide(judged(red, ()), "", [], ["Deployment llm/model: 0 available", "  main: ended"])
+    assert found.word == word
+    assert "Not everything that was deployed became ready." in found.sentence
+    assert found.reason.startswith("Deployment llm/model: 0 available.")
+
+
 def test_one_defect_is_told_once_and_the_most_telling_first() -> None:
     """A status may have any reason, and what does not come says less than what comes wrong."""
     found = causes(

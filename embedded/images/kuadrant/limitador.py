@@ -88,14 +88,18 @@ class Limits:
         self._limits: dict[str, list[Limit]] = {}
         self._counters: dict[tuple[Any, ...], _Counter] = {}
 
-    def configure(self, specs: Iterable[dict[str, Any]]) -> None:
-        """Replace all limits; counters of limits with the same identity live on."""
+    def configure(self, specs: Iterable[dict[str, Any]]) -> list[str]:
+        """Replace all limits; counters of limits with the same identity live on. Those that were
+        running and do not, a line each: whoever had used up a budget has it again."""
         limits = [Limit.read(spec) for spec in specs]
         self._limits = {}
         for limit in limits:
             self._limits.setdefault(limit.namespace, []).append(limit)
         kept = {limit.identity for limit in limits}
+        now = self._clock()
+        lost = [k for k, c in self._counters.items() if k[:-1] not in kept and c.ends > now]
         self._counters = {k: c for k, c in self._counters.items() if k[:-1] in kept}
+        return [f"{key[0]}: {key[-1]}" for key in lost]
 
     def within(self, namespace: str, descriptors: Entries, hits: int) -> bool:
         """Whether `hits` more would stay within every limit; counts nothing."""
@@ -247,11 +251,13 @@ class Reader:
             return
         self._seen = text
         try:
-            self._limits.configure(yaml.load(text, Loader=yaml.CSafeLoader) or [])
+            lost = self._limits.configure(yaml.load(text, Loader=yaml.CSafeLoader) or [])
         except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
             print(f"{self._path.name} not loaded, its limits stay: {error!r}", flush=True)
         else:
             print(f"limits loaded from {self._path.name}", flush=True)
+            for one in lost:
+                print(f"counter gone with its limit: {one}", flush=True)
 
 
 def main(argv: list[str]) -> None:
