@@ -42,9 +42,10 @@ def _result(one: Requirement) -> TestResult:
     return TestResult(nodeid, [one.id], "passed", 0.2, outcomes=outcomes, way=WAY)
 
 
-def _page(results: list[TestResult], past: list[Past], lost: str = "") -> str:
+def _page(results: list[TestResult], past: list[Past], lost: str = "", unready: str = "") -> str:
     made_of = {"kubernetes": "v1.34.4", "images": ["a", "b"]}
-    facts = signoff.Facts("embedded", "default", "sha256:0", DATE, 130.0, made_of, past, lost=lost)
+    facts = signoff.Facts("embedded", "default", "sha256:0", DATE, 130.0, made_of, past, lost=lost,
+                          unready=unready.splitlines())  # fmt: skip
     return signoff.render(facts, READINGS, judge(KNOWN, results))
 
 
@@ -74,4 +75,12 @@ def lost() -> str:
     return _page(some, [], "the cluster was lost at 05:07:00: its API server ended")
 
 
-PAGES: dict[str, Callable[[], str]] = {"green": green, "red": red, "lost": lost}
+def unready() -> str:
+    """A part did not come up, of which nothing that was looked at wanted anything."""
+    what = "Deployment llm/model: 0 of 1 available\n  Pod llm/model-1, main: CrashLoopBackOff\n    "
+    return _page([_result(one) for one in KNOWN.values()], [], unready=what + "no/such/path" * 30)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "green": green, "red": red, "lost": lost, "unready": unready,
+}  # fmt: skip

@@ -35,6 +35,8 @@ FIRST = {
     "red": ["Do not ship", "of 258 are violated", "since 2026-03-03", "new",
             "backend: expected path /v1/chat/completions, observed path /openai/"],
     "lost": ["No verdict", "The cluster was lost at 05:07:00", "Not run: 42 of external_models"],
+    "unready": ["No verdict", "Not everything that was deployed became ready.",
+                "Deployment llm/model: 0 of 1 available", "Pod llm/model-1, main: CrashLoop"],
 }  # fmt: skip
 
 
@@ -57,7 +59,13 @@ def test_first_screen_answers(files: dict[str, Path], page: Page, kind: str) -> 
 
 @pytest.mark.parametrize(
     ("kind", "width", "scheme"),
-    [("red", 1280, "light"), ("red", 400, "dark"), ("green", 400, "light"), ("lost", 1280, "dark")],
+    [
+        ("red", 1280, "light"),
+        ("red", 400, "dark"),
+        ("green", 400, "light"),
+        ("lost", 1280, "dark"),
+        ("unready", 400, "light"),
+    ],
 )
 def test_everybody_can_use_it(
     browser: Browser, files: dict[str, Path], kind: str, width: int, scheme: str
