@@ -1,21 +1,24 @@
 """A part that is gone, and back again. Each test has a cluster of its own, which it ruins."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import CLIENT, expect
+from fixtures.evidence import CLIENT, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
+from fixtures.stack.paused import paused
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, SETTLED_SECONDS, until
 from manifests import FOLDER
 from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI
@@ -23,6 +26,7 @@ from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 
 FREE_REQUESTS = 5
+SLACK_SECONDS = 4.0  # of a busy machine
 AUTHORINO = ("kuadrant-system", "authorino")
 LIMITADOR = ("kuadrant-system", "limitador-limitador")
 MAAS_API = ("opendatahub", "maas-api")
@@ -107,6 +111,59 @@ def test_without_limitador(demo: Stack, decide: Decision) -> None:
     until_counted(demo)
     found = {frozenset({200}): "open", frozenset({500}): "closed"}
     decide(found.get(frozenset(statuses), f"statuses {statuses}"))
+
+
+def waits(kube: Kube, *services: str) -> float:
+    """For how many seconds Kuadrant waits for these services at most, by its own configuration."""
+    (plugin,) = kube.all("extensions.istio.io/v1alpha1", "WasmPlugin", MAAS_PROXY[0])
+    found = plugin["spec"]["pluginConfig"]["services"]
+    units = {"ms": 0.001, "s": 1.0}
+    read = [re.fullmatch(r"(\d+)(ms|s)", found[one]["timeout"]) for one in services]
+    return sum(int(one[1]) * units[one[2]] for one in read if one)
+
+
+def in_time(requests: list[Callable[[], Exchange]], seconds: float) -> list[Exchange]:
+    """Their answers, asked for side by side while a part is silent."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(requests)) as pool:
+        asked = [pool.submit(one) for one in requests]
+        answers = [one.result() for one in asked]
+    passed = time.monotonic() - began
+    wanted = f"answers within {seconds + SLACK_SECONDS:.1f} s"
+    expect(passed < seconds + SLACK_SECONDS, CLIENT, wanted, f"after {passed:.1f} s")
+    return answers
+
+
+@requirement("HD-38")
+def test_while_authorino_is_silent(demo: Stack) -> None:
+    """It stands still, so that connections to it are made and nothing comes back."""
+    known, new = user_of(demo, "enterprise"), user_of(demo, "enterprise")
+    for model in (LOCAL, OPENAI):
+        demo.models(model, known).expect_status(200)
+    everybody = [partial(demo.models, model, user)
+                 for model in (LOCAL, OPENAI) for user in (known, new, None)]  # fmt: skip
+    with paused(demo.kube, AUTHORINO):
+        answers = in_time(everybody, waits(demo.kube, "auth-service"))
+    for one in answers:
+        one.expect_refusal(500)
+    for model in (LOCAL, OPENAI):
+        for user in (known, new):
+            until_answered(demo, model, user, 200)
+        demo.models(model).expect_refusal(401)
+
+
+@requirement("HD-39")
+def test_while_limitador_is_silent(demo: Stack, decide: Decision) -> None:
+    """A new user sends more than his requests, and nobody counts them."""
+    alice = user_of(demo, "free")
+    requests = [partial(demo.models, LOCAL, alice) for _ in range(FREE_REQUESTS + 1)]
+    with paused(demo.kube, LIMITADOR):
+        seconds = waits(demo.kube, "ratelimit-service", "ratelimit-check-service")
+        asked = [one.status for one in in_time(requests, seconds)]
+        demo.models(LOCAL).expect_refusal(401)
+    until_counted(demo)
+    found = {frozenset({200}): "open", frozenset({500}): "closed"}
+    decide(found.get(frozenset(asked), f"statuses {asked}"))
 
 
 @requirement("HD-20")

@@ -89,10 +89,11 @@ class Wire:
         return self._stack.records(request_id)
 
 
-def connect(target: Endpoint, access: Access, name: str = "") -> ssl.SSLSocket:
+def connect(target: Endpoint, access: Access, name: str = "", protocol: str = "") -> ssl.SSLSocket:
     """A TLS connection to a listener, by way of the cluster's entry if it has one.
 
-    `name` is asked for in SNI in the place of the listener's own, and is not verified.
+    `name` is asked for in SNI in the place of the listener's own, and is not verified; `protocol`
+    is offered by ALPN.
     """
     if access.entry:
         entry = urlsplit(access.entry)
@@ -101,6 +102,8 @@ def connect(target: Endpoint, access: Access, name: str = "") -> ssl.SSLSocket:
     else:
         plain = socket.create_connection((target.address, target.port), REQUEST_SECONDS)
     context = ssl.create_default_context(cafile=str(access.ca) if access.ca else None)
+    if protocol:
+        context.set_alpn_protocols([protocol])
     if name:
         context.check_hostname = False
     return context.wrap_socket(plain, server_hostname=name or target.host)

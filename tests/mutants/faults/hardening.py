@@ -223,6 +223,14 @@ def _(_: Any) -> None:
         _fail_as(service, "deny")
 
 
+@fault("parts-waited-for", "wasm_shim")
+def _(_: Any) -> None:
+    """Timeouts of the configuration are read as a minute."""
+    from embedded.images.kuadrant import shim_actions
+
+    shim_actions.seconds = lambda _: 60.0
+
+
 @fault("what-is-gone-stays-gone", "envoy_controller")
 def _(_: Any) -> None:
     """A backend that once failed is left out for an hour."""

@@ -109,6 +109,25 @@ def _(_: Any) -> None:
     envoy.dns_cluster = dns_cluster
 
 
+@fault("what-is-taken-back-stays", "wasm_shim")
+def _(module: Any) -> None:
+    """A request that its client takes back keeps one of two hundred places."""
+    from grpc import StatusCode
+
+    right = module.Shim.process
+    places = [200]
+
+    async def process(self: Any, requests: Any, context: Any) -> Any:
+        if not places[0]:
+            await context.abort(StatusCode.RESOURCE_EXHAUSTED, "no place is left")
+        places[0] -= 1
+        async for answer in right(self, requests, context):
+            yield answer
+        places[0] += 1
+
+    module.Shim.process = process
+
+
 @fault("no-tier-no-entry", "authorino")
 def _(_: Any) -> None:
     """Whose metadata cannot be had is refused."""
