@@ -40,8 +40,16 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ENFORCED_SECONDS", 0.2)
 
 
-def test_it_is_asked_again_under_another_id() -> None:
-    gateway = Gateway((401, HURRIED), (403, HURRIED), (200, ""))
+CUT_OFF = [
+    HURRIED,
+    "context deadline exceeded",
+    'Post "https://10.96.0.1:443/apis/authentication.k8s.io/v1/tokenreviews": context canceled',
+]
+
+
+@pytest.mark.parametrize("reason", CUT_OFF)
+def test_it_is_asked_again_under_another_id(reason: str) -> None:
+    gateway = Gateway((401, reason), (403, reason), (200, ""))
     assert sent(gateway) == 200
     assert len(set(gateway.ids)) == 3
 
