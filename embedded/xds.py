@@ -134,6 +134,7 @@ class _Stream:
         self._wanted: dict[str, set[str]] = {}
         self._sent: dict[str, tuple[str, frozenset[str]]] = {}
         self._nonces: dict[str, str] = {}
+        self._clusters: list[Object] = []
         self._count = 0
 
     async def read(self, requests: AsyncIterator[Any]) -> None:
@@ -169,11 +170,15 @@ class _Stream:
             if type_url not in self._wanted:
                 continue
             names = frozenset(self._wanted[type_url]) if type_url == ROUTES else frozenset()
+            chosen = [r for r in snapshot.resources(type_url) if not names or r["name"] in names]
+            if type_url == CLUSTER:
+                chosen += self._still_routed_to({one["name"] for one in chosen})
+                names = frozenset(one["name"] for one in chosen)
             if self._sent.get(type_url) == (self._node.version, names):
                 continue
             self._sent[type_url] = (self._node.version, names)
-            found = snapshot.resources(type_url)
-            chosen = [r for r in found if not names or r["name"] in names]
+            if type_url == CLUSTER:
+                self._clusters = chosen
             self._count += 1
             self._nonces[type_url] = str(self._count)
             out.append(
@@ -185,6 +190,14 @@ class _Stream:
                 )
             )
         return out
+
+    def _still_routed_to(self, wanted: set[str]) -> list[Object]:
+        """Clusters that go once Envoy has the routes of this version: until then its old routes
+        name them (Envoy's documentation of xDS, "Eventual consistency considerations")."""
+        routed = self._node.acked[id(self)].get(ROUTES) == self._node.version
+        if routed or ROUTES not in self._wanted:
+            return []
+        return [one for one in self._clusters if one["name"] not in wanted]
 
 
 def pack(type_url: str, resource: Object) -> any_pb2.Any:

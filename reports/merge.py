@@ -51,7 +51,7 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
         date=min(part["date"] for part in parts),
         seconds=max(part["durationSeconds"] for part in parts),
         lost="; ".join(part["lost"] for part in parts if "lost" in part),
-        unready=[line for part in parts for line in part.get("unready", [])],
+        unready=list(dict.fromkeys(line for part in parts for line in part.get("unready", []))),
     )
 
 

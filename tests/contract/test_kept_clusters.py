@@ -46,8 +46,7 @@ def deployed(kube: Kube, folder: Path, namespace: str, word: str) -> dict[str, t
     other = other.partition("---\n")[2].replace("open('/words/word').read()", "'-'")
     (folder / "all.yaml").write_text(f"{reader}---\n{other}")
     (folder / "kustomization.yaml").write_text("resources: [all.yaml]\n")
-    objects, _ = deploy(kube, folder)
-    kube.wait_done(objects)
+    deploy(kube, folder)
     found = {}
     for name in ("reader", "other"):
         (pod,) = kube.all("v1", "Pod", namespace, {"app": name})

@@ -104,11 +104,11 @@ def test_reload_keeps_counters_of_limits_that_stay() -> None:
     spec = {"namespace": "n", "max_value": 6, "seconds": 60,
             "conditions": ['descriptors[0]["l"] == "1"'],
             "variables": ['descriptors[0]["user"]']}  # fmt: skip
-    made.configure([spec])
+    assert made.configure([spec]) == []
     assert made.within("n", ALICE, 1)
     assert not made.within("n", ALICE, 2)
-    made.configure([])
-    made.configure([spec])
+    assert made.configure([]) == ["n: ('alice',)"]
+    assert made.configure([spec]) == []
     assert made.within("n", ALICE, 6)
 
 

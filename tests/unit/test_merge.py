@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,18 @@ def test_the_whole_is_as_if_it_had_run_at_once(
     assert "shard" not in together
     assert "Do not ship" in (out / "signoff.html").read_text()
     assert len(list((tmp_path / "past").iterdir())) == 1
+
+
+@pytest.mark.parametrize(("unready", "code"), [([], 0), (["Deployment llm/model"], 1)])
+def test_what_was_not_ready_is_said_once_and_fails_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unready: list[str], code: int
+) -> None:
+    """Where nothing else is red."""
+    green = [one for one in results() if one.outcome == "passed"]
+    monkeypatch.setattr(sys.modules[__name__], "results", lambda: green)
+    files = parts(tmp_path, unready=unready)
+    assert merge.main([*map(str, files), f"--out={tmp_path / 'whole'}"]) == code
+    assert load(tmp_path / "whole" / "conformance.yaml").get("unready", []) == unready
 
 
 def test_parts_of_other_runs_are_refused(
