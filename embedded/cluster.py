@@ -35,7 +35,7 @@ from embedded.node.container import base_environment
 from embedded.node.dns import DnsServer
 from embedded.node.kubelet import Kubelet
 from embedded.node.services import ClusterIPs, Forwarder
-from embedded.state import Info, State
+from embedded.state import Info, State, started
 from embedded.tls import Authority
 from embedded.zygote import Zygote
 from manifests import DOMAIN, FOLDER, render
@@ -122,7 +122,8 @@ async def _parts(
         apply_all(api, render(Path(config.kustomization)), certificate, "kustomization")
     address = f"https://{network.api}:{net.API_PORT}"
     _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
-    state.write_info(Info(os.getpid(), address, f"{network.dns}:{net.DNS_PORT}", DOMAIN))
+    resolver = f"{network.dns}:{net.DNS_PORT}"
+    state.write_info(Info(os.getpid(), started(os.getpid()), address, resolver, DOMAIN))
     serving.add_done_callback(lambda _: stop.set())
     try:
         yield

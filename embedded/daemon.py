@@ -18,8 +18,8 @@ from embedded.zygote import Zygote
 from manifests import ManifestError
 
 
-def main() -> None:
-    config = Config(**json.loads(sys.argv[1]))
+def main(text: str) -> None:
+    config = Config(**json.loads(text))
     zygote = Zygote.fork()  # before anything starts a thread
     from embedded.cluster import run
 
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -40,7 +40,7 @@ def up(
         "lifeline": lifeline,
     }
     with state.log.open("wb") as log:
-        process = _start(config, log, lifeline)
+        process = launch(config, log, lifeline)
     deadline = time.monotonic() + START_SECONDS
     while state.info() is None:
         if process.poll() is not None or time.monotonic() > deadline:
@@ -58,7 +58,8 @@ def _cause(log: str) -> str:
     return log if "Traceback" in log else lines[-1]
 
 
-def _start(config: dict[str, object], log: IO[bytes], lifeline: bool) -> subprocess.Popen[bytes]:
+def launch(config: dict[str, object], log: IO[bytes], lifeline: bool) -> subprocess.Popen[bytes]:
+    """A new interpreter with the cluster's process."""
     return subprocess.Popen(
         [sys.executable, "-m", "embedded.daemon", json.dumps(config)],
         stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL,

@@ -24,6 +24,7 @@ class Info:
     """What a running cluster tells of itself."""
 
     pid: int
+    started: str  # see `started`
     server: str
     dns: str
     domain: str
@@ -79,16 +80,17 @@ class State:
             info = Info(**json.loads(self.info_file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
-        return info if is_cluster(info.pid) else None
+        # The number of one that was killed may have gone to another program since.
+        return info if info.started == started(info.pid) and alive(info.pid) else None
 
 
-def is_cluster(pid: int) -> bool:
-    """Whether a process is a cluster's own: a number may have gone to another program."""
+def started(pid: int) -> str:
+    """When a process began, in ticks since the machine did (proc(5)); "" for none."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return b"embedded.daemon" in words and alive(pid)
+        return ""
+    return stat.rpartition(")")[2].split()[19]
 
 
 def alive(pid: int) -> bool:

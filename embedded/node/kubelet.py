@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import aiohttp
 
 from embedded.apiserver.api import Api, now
 from embedded.apiserver.decoding import Options
@@ -46,7 +46,9 @@ class Kubelet:
     ) -> None:
         self.api, self.tokens, self.zygote, self.catalogue = api, tokens, zygote, catalogue
         self.folder, self.environment, self.address = folder, environment, network.api
-        self.client = httpx.AsyncClient(verify=False, trust_env=False)
+        self.client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=False, limit=0), cookie_jar=aiohttp.DummyCookieJar()
+        )
         self._network = network
         self._pods = api.resource("", "pods")
         self._workers: dict[str, PodWorker] = {}
@@ -66,7 +68,7 @@ class Kubelet:
         await asyncio.gather(*(worker.stop(0) for worker in self._workers.values()))
         for task in [*self._runs.values(), *self._ends.values()]:
             task.cancel()
-        await self.client.aclose()
+        await self.client.close()
 
     def log_file(self, pod: Object, container: str, previous: bool) -> Path | None:
         worker = self._workers.get(pod["metadata"]["uid"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
+import aiohttp
 
 from embedded.apiserver.api import Api, now
 from embedded.apiserver.status import ApiError
@@ -42,7 +42,7 @@ class Node(Protocol):
     tokens: Tokens
     zygote: Zygote
     catalogue: Catalogue
-    client: httpx.AsyncClient
+    client: aiohttp.ClientSession
     folder: Path
     environment: dict[str, str]
     address: str

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 from typing import Any
 
-import httpx
+import aiohttp
 
 Object = dict[str, Any]
 EAGER_SECONDS = 0.05
 
 
 async def probe(
-    client: httpx.AsyncClient, spec: Object, address: str, ports: dict[str, int]
+    client: aiohttp.ClientSession, spec: Object, address: str, ports: dict[str, int]
 ) -> str:
     """ "" on success, or why it failed, in kubelet's words."""
     seconds = float(spec.get("timeoutSeconds", 1))
@@ -36,17 +36,18 @@ def _number(port: int | str, ports: dict[str, int]) -> int:
 
 
 async def _http(
-    client: httpx.AsyncClient, get: Object, address: str, ports: dict[str, int], seconds: float
+    client: aiohttp.ClientSession, get: Object, address: str, ports: dict[str, int], seconds: float
 ) -> str:
     scheme = get.get("scheme", "HTTP").lower()
     host, port = get.get("host", address), _number(get["port"], ports)
     url = f"{scheme}://{host}:{port}{get.get('path', '/')}"
     headers = {h["name"]: h["value"] for h in get.get("httpHeaders", [])}
+    limit = aiohttp.ClientTimeout(seconds)
     try:
-        answer = await client.get(url, headers=headers, timeout=seconds)
-    except httpx.TransportError as error:
-        return f'Get "{url}": {error}'
-    code = answer.status_code
+        async with client.get(url, headers=headers, timeout=limit, allow_redirects=False) as answer:
+            code = answer.status
+    except (aiohttp.ClientError, OSError) as error:
+        return f'Get "{url}": {error or "context deadline exceeded"}'
     return "" if 200 <= code < 400 else f"HTTP probe failed with statuscode: {code}"
 
 

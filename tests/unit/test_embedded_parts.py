@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import httpx
 import pytest
 
 from embedded import cel, duration
@@ -27,6 +27,7 @@ from embedded.images.maas.maas_api import account_name
 from embedded.net import claim
 from embedded.node import probes
 from embedded.selectors import select
+from embedded.state import Info, State, started
 from embedded.zygote import Process, Zygote
 from manifests import ManifestError, render
 
@@ -400,7 +401,7 @@ def test_a_probe_ends_when_it_is_cancelled(turns: int) -> None:
 
     async def long() -> None:
         for _ in range(2000):
-            await probes.probe(httpx.AsyncClient(), {"tcpSocket": {"port": 1}}, "127.0.0.1", {})
+            await probes.probe(cast(Any, None), {"tcpSocket": {"port": 1}}, "127.0.0.1", {})
 
     async def run() -> bool:
         probing = asyncio.create_task(long())
@@ -411,3 +412,14 @@ def test_a_probe_ends_when_it_is_cancelled(turns: int) -> None:
         return probing.cancelled()
 
     assert asyncio.run(run())
+
+
+def test_a_number_that_went_to_another_program_is_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBEDDED_HOME", str(tmp_path))
+    state = State("gone")
+    state.folder.mkdir()
+    for began, found in ((started(os.getpid()), True), ("12", False)):
+        state.write_info(Info(os.getpid(), began, "https://127.1.1.1:6443", "127.1.1.1:53", "test"))
+        assert (state.info() is not None) is found

@@ -170,7 +170,8 @@ def _tiers(annotation: str | None, config_maps: list[Object]) -> list[str]:
         return [str(tier) for tier in named]
     for found in config_maps:
         if found["metadata"]["name"] == "tier-to-group-mapping":
-            return [tier["name"] for tier in yaml.safe_load(found["data"]["tiers"])]
+            tiers = yaml.load(found["data"]["tiers"], Loader=yaml.CSafeLoader)
+            return [tier["name"] for tier in tiers]
     return []
 
 

@@ -115,7 +115,8 @@ class Operator:
             sets = action_sets(paths)
             plugin = f"kuadrant-{name}"
             if not sets:
-                await self._kube.delete(WASM_PLUGINS, namespace, plugin)
+                if self._cache.get(WASM_PLUGINS, namespace, plugin):
+                    await self._kube.delete(WASM_PLUGINS, namespace, plugin)
                 continue
             spec = {
                 "phase": "STATS",

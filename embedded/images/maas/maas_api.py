@@ -210,7 +210,8 @@ class MaasApi:
         found = await self._kube.get(
             "v1/configmaps", self._settings.namespace, "tier-to-group-mapping"
         )
-        tiers = yaml.safe_load((found or {}).get("data", {}).get("tiers", "[]"))
+        text = (found or {}).get("data", {}).get("tiers", "[]")
+        tiers = yaml.load(text, Loader=yaml.CSafeLoader)
         return sorted(tiers, key=lambda tier: -tier.get("level", 0))
 
     async def _tier(self, groups: list[str]) -> Object | None:

@@ -109,7 +109,7 @@ class Config:
 def load(path: Path) -> Config:
     """Raises ConfigError for a file that cannot be read or is not the flat format."""
     try:
-        spec = yaml.safe_load(path.read_text())
+        spec = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(spec, dict):
