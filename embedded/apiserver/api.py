@@ -327,12 +327,9 @@ class Api:
     ) -> None:
         """Record `options.field_manager` as the owner of the fields this write changed."""
         schema = resource.versions[version].root
-        before = apply.leaves(schema, live) if live else {}
-        after = apply.leaves(schema, obj)
-        relevant = {
-            path for path in after if (path[:1] == ("f:status",)) == (subresource == "status")
-        }
-        changed = {path for path in relevant if before.get(path, _ABSENT) != after[path]}
+        before = apply.leaves(schema, _part(live, subresource)) if live else {}
+        after = apply.leaves(schema, _part(obj, subresource))
+        changed = {path for path in after if before.get(path, _ABSENT) != after[path]}
         owned = {
             who: {p for p in paths - changed if p in after}
             for who, paths in apply.owners(obj, subresource).items()
@@ -369,6 +366,11 @@ _ABSENT = object()
 
 def _key(obj: Object) -> tuple[str, str]:
     return (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+
+
+def _part(obj: Object, subresource: str) -> Object:
+    """What is written through a subresource: the status alone, or all but it."""
+    return {k: v for k, v in obj.items() if (k == "status") == (subresource == "status")}
 
 
 def _bare(obj: Object) -> Object:

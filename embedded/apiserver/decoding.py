@@ -51,7 +51,8 @@ def decode(resource: Resource, version: str, obj: Any, options: Options) -> Obje
         )
     if options.field_validation == "Warn":
         options.warnings.extend(unknown)
-    pruned: Object = schema.default(schema.prune(without_nulls(obj)))
+    known = without_nulls(obj)
+    pruned: Object = schema.default(schema.prune(known) if unknown else known)
     pruned |= {"apiVersion": resource.api_version(version), "kind": resource.kind}
     if not isinstance(pruned.setdefault("metadata", {}), dict):
         raise status.bad_request(f"{what} cannot be handled as a {resource.kind}: bad metadata")
@@ -61,7 +62,11 @@ def decode(resource: Resource, version: str, obj: Any, options: Options) -> Obje
 def without_nulls(value: Any) -> Any:
     """A copy without null fields: an empty optional field may travel as null."""
     if isinstance(value, dict):
-        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+        return {
+            k: without_nulls(v) if isinstance(v, dict | list) else v
+            for k, v in value.items()
+            if v is not None
+        }
     if isinstance(value, list):
         return [without_nulls(v) for v in value]
     return value

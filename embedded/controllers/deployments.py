@@ -163,16 +163,17 @@ def _options() -> Options:
 
 
 def _set_status(api: Api, resource: Any, obj: Object, new: Object) -> None:
-    def change(live: Object) -> None:
-        before = {c["type"]: c for c in live.get("status", {}).get("conditions", [])}
-        for condition in new.get("conditions", []):
-            old = before.get(condition["type"])
-            if old and old["status"] == condition["status"]:
-                for stamp in ("lastTransitionTime", "lastUpdateTime"):
-                    condition[stamp] = old.get(stamp, condition[stamp])
-        live["status"] = new
-
-    api.mutate(resource, *own_key(obj)[0], change, "status", "kube-controller-manager")
+    key = own_key(obj)[0]
+    status = api.get(resource, *key).get("status", {})
+    before = {c["type"]: c for c in status.get("conditions", [])}
+    for condition in new.get("conditions", []):
+        old = before.get(condition["type"])
+        if old and old["status"] == condition["status"]:
+            for stamp in ("lastTransitionTime", "lastUpdateTime"):
+                condition[stamp] = old.get(stamp, condition[stamp])
+    if status != new:
+        change = {"status": new}.items()
+        api.mutate(resource, *key, lambda o: o.update(change), "status", "kube-controller-manager")
 
 
 def _condition(kind: str, holds: bool, reason: str, message: str) -> Object:
