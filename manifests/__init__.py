@@ -68,7 +68,7 @@ def load(path: Path) -> list[Object]:
 def _kustomization(folder: Path) -> Iterator[Object]:
     path = folder / "kustomization.yaml"
     try:
-        spec = yaml.safe_load(path.read_text()) or {}
+        spec = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
     if unknown := spec.keys() - _KNOWN:
@@ -111,7 +111,7 @@ def _config_map(folder: Path, generator: Object) -> Object:
 
 def _patched(path: Path, objects: list[Object], patch: Object) -> list[Object]:
     text = (path.parent / patch["path"]).read_text() if "path" in patch else patch["patch"]
-    operations, target = yaml.safe_load(text), patch.get("target")
+    operations, target = yaml.load(text, Loader=yaml.CSafeLoader), patch.get("target")
     if not isinstance(operations, list) or not target:
         raise ManifestError(f"{path}: patches must be JSON 6902 lists with a target")
     hits = [obj for obj in objects if _targeted(obj, target)]

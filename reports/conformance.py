@@ -63,6 +63,7 @@ class Run:
 
 
 SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
+VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 
 
 def render(run: Run, verdicts: list[Verdict]) -> str:
@@ -93,11 +94,9 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
 
 def problem(text: str) -> str:
     """What the schema has against a report; "" when nothing."""
-    try:
-        jsonschema.validate(yaml.load(text, Loader=yaml.CSafeLoader), SCHEMA)
-    except jsonschema.ValidationError as error:
-        return f"{error.json_path}: {error.message}"
-    return ""
+    errors = VALIDATOR.iter_errors(yaml.load(text, Loader=yaml.CSafeLoader))
+    error = jsonschema.exceptions.best_match(errors)
+    return f"{error.json_path}: {error.message}" if error else ""
 
 
 def results(reports: Iterable[dict[str, Any]]) -> list[TestResult]:

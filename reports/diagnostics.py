@@ -50,7 +50,8 @@ def write(kube: Kube, folder: Path, spaces: set[str] | None = None) -> None:
     """Write the bundle, of these namespaces; what cannot be read is said in its place."""
     folder.mkdir(parents=True, exist_ok=True)
     conditions = {f"{kind}": _conditions(kube, version, kind, spaces) for version, kind in _KINDS}
-    _write(folder / "conditions.yaml", yaml.safe_dump(conditions, sort_keys=False))
+    text = yaml.dump(conditions, Dumper=yaml.CSafeDumper, sort_keys=False)
+    _write(folder / "conditions.yaml", text)
     events = [_event(event) for event in kube.all("v1", "Event") if _within(event, spaces)]
     _write(folder / "events.txt", "\n".join(sorted(events)) + "\n")
     for pod in pods(kube, spaces):

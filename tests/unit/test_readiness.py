@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fixtures import waiting
 from fixtures.clusters.progress import RESTARTS, coming
 from fixtures.stack import readiness
 from fixtures.stack.readiness import Readiness
@@ -50,6 +51,8 @@ class FakeKube:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "STUCK_SECONDS", 0.2)
     monkeypatch.setattr(readiness, "DEPLOYED_SECONDS", 1.0)
+    monkeypatch.setattr(readiness, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "SELDOM_SECONDS", 0.05)
 
 
 def waited(kube: Any) -> tuple[list[str], float]:
@@ -108,3 +111,21 @@ def test_change_is_waited_for() -> None:
     lines, seconds = waited(FakeKube([*looks, {}], [CRASHING]))
     assert lines == []
     assert seconds > 0.6
+
+
+class Flapping(FakeKube):
+    """Two objects, of which only those asked for are told; the second lacks later."""
+
+    def lacks(self, asked: list[Any]) -> dict[str, Any]:
+        found = super().lacks(asked)
+        return {line: one for line, one in found.items() if one in asked}
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_what_was_ready_and_is_so_no_longer(recovers: bool) -> None:
+    """It is waited for as the rest is, and told, though looks are at what lacked alone."""
+    first, second = ({**OBJECT, "metadata": {"name": n, "namespace": "llm"}} for n in "ab")
+    later = [{"b": second}] * 3 + [{} if recovers else {"b": second}]
+    kube: Any = Flapping([{"a": first}, {"a": first, "b": second}, *later], [CRASHING])
+    lines = Readiness(kube, [first, second]).unready()
+    assert lines[:1] == ([] if recovers else ["b"])

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from fixtures import waiting
 from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record, trace
 from fixtures.evidence.budget import reported_usage, spend
 from fixtures.evidence.requirements import Requirement, RequirementError, read, read_all
@@ -345,6 +346,21 @@ def test_a_row_that_began_in_time_is_completed() -> None:
     seen = iter([1, 1, 0, 1])
     with pytest.raises(WaitTimeout, match="last seen: 0"):
         until("ones", lambda: next(seen), bool, 0, in_a_row=3, every=0.01)
+
+
+def test_what_takes_long_is_looked_at_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But in a row as often as it is asked for; and never more often than that."""
+    pauses: list[float] = []
+    monkeypatch.setattr(waiting.time, "sleep", pauses.append)
+    seen = iter([0] * 20 + [1, 1, 1])
+    until("ones", lambda: next(seen), bool, 5, in_a_row=3, every=0.05)
+    assert pauses[0] == pauses[-1] == pauses[-2] == 0.05
+    assert pauses[:20] == sorted(pauses[:20])
+    assert pauses[19] == waiting.SELDOM_SECONDS
+    pauses.clear()
+    seen = iter([0, 0, 0, 1])
+    until("ones", lambda: next(seen), bool, 5, every=0.5)
+    assert pauses == [0.5] * 3
 
 
 @pytest.fixture
