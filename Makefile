@@ -20,11 +20,11 @@ test: $(VENV)/.installed $(BIN)/kubectl
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 3 --dist worksteal
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 5 --dist worksteal
 
 # Every defect against the whole suite: red where it should be, and nowhere else.
 mutants: $(VENV)/.installed
-	$(BIN)/pytest tests/mutants --whole -q -n 3 --dist worksteal
+	$(BIN)/pytest tests/mutants --whole -q -n 5 --dist worksteal
 
 # Node image and component images, from packages alone; again, it builds nothing.
 kind-images: $(VENV)/.installed

@@ -21,6 +21,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="mutants: run the whole suite on each")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mutants that wait for windows far from each other: while one waits, others have the
+    processors. xdist gives each worker its run of the list, and none of them at its end."""
+    waiting = [item for item in items if waits(item)]
+    rest = [item for item in items if item not in waiting]
+    apart = len(rest) // (len(waiting) + 1)
+    for number, item in enumerate(waiting):
+        rest.insert(number * (apart + 1), item)
+    items[:] = rest
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether a test is of a mutant that takes minutes."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return bool(getattr(params.get("mutant"), "windows", False))
+
+
 class Cluster:
     """An embedded cluster of a test, and the real clients pointed at it."""
 

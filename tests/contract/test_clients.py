@@ -209,6 +209,7 @@ def test_curl_follows_the_document(cluster: Cluster, namespace: str) -> None:
         -H "Content-Type: application/json" \\
         -d '{{"model":"gpt-4","messages":[{{"role":"user","content":"Hello"}}],"max_tokens":10}}' \\
         "https://${{HOST}}/external/openai/v1/chat/completions"
+      sleep 0.3  # tokens are counted after the answer
     done
     """
     out = cluster.state.folder / namespace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import signal
 import subprocess
 import sys
@@ -390,7 +391,9 @@ def test_a_run_that_is_broken_off(cluster: Cluster, tmp_path: Path, end: signal.
     kube = Kube(cluster.state.kubeconfig)
     with unchanged(cluster), (tmp_path / "log").open("w") as log:
         words = [*options(cluster, tmp_path / "reports"), "suites/maas_gateway", "-mnot window"]
-        started = subprocess.Popen(words, env=cluster.env, stdout=log, stderr=log)
+        # A shell's background jobs, and what they start, are deaf to Ctrl-C.
+        hears = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        started = subprocess.Popen(words, env=cluster.env, stdout=log, stderr=log, preexec_fn=hears)
         try:
             until("a run with users", lambda: users_of_runs(kube), bool, UNDER_WAY_SECONDS)
             (run,) = record.runs(kube)

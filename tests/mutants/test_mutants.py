@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ from tests.mutants import (
 )
 from tests.mutants.faults import FAULTS
 from tests.mutants.mutant import Mutant
+from tests.mutants.warm import Server
 
 ROOT = Path(__file__).parent.parent.parent
 MANIFESTS = Path(__file__).parent / "manifests"
-TIMEOUT_SECONDS = 300
 # Stand-in → (image, flags) of the catalogue; of two images of one stand-in the first.
 IMAGES = {
     image.module.rpartition(".")[2]: (name, image.flags)
@@ -64,38 +62,36 @@ def deployment(mutant: Mutant) -> list[str]:
     ]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Ours, but with compiled modules kept for all runs of this session: a fifth of a run's CPU
-    goes into compiling them anew where the environment says not to write any."""
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    session = next(one for one in folder.parents if one.name.startswith("pytest-"))
-    return {**kept, "PYTHONPYCACHEPREFIX": str(session / "compiled")}
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """What runs of the suite are forked from."""
+    return Server(tmp_path_factory.getbasetemp().parent / "compiled")
 
 
-def run_suite(profile: str, arguments: list[str], folder: Path) -> tuple[int, dict[str, Any], str]:
+def run_suite(
+    server: Server, profile: str, arguments: list[str], folder: Path
+) -> tuple[int, dict[str, Any], str]:
     """Run a suite in a process of its own: (exit code, its profile's report, its output)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", f"suites/{profile}", "--cluster=embedded", "-q",
-         f"--reports={folder}", *arguments],
-        cwd=ROOT, env=environment(folder), capture_output=True, text=True,
-        timeout=TIMEOUT_SECONDS, check=False,
-    )  # fmt: skip
+    words = [f"suites/{profile}", "--cluster=embedded", "-q", f"--reports={folder}", *arguments]
+    code, output = server.run(ROOT, words, folder / "output.txt")
     report = folder / "conformance.yaml"
-    assert report.exists(), f"the suite did not run:\n{done.stdout}{done.stderr}"
+    assert report.exists(), f"the suite did not run:\n{output}"
     profiles = yaml.load(report.read_text(), Loader=yaml.CSafeLoader)["profiles"]
     (found,) = [p for p in profiles if p["name"] == profile]
-    return done.returncode, found, done.stdout
+    return code, found, output
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.profile}-{m.name}")
-def test_mutant_is_caught(mutant: Mutant, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_mutant_is_caught(
+    mutant: Mutant, server: Server, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     """Red where it should be, and green everywhere else: among the tests of the requirements in
     question, or with `--whole` in the whole suite."""
     arguments = [*options(mutant), "-m", mutant.selection]
     if not pytestconfig.getoption("--whole"):
         cited = mutant.caught | mutant.outcomes.keys()
         arguments += [f"--requirement={one}" for one in sorted(cited)]
-    code, profile, output = run_suite(mutant.profile, arguments, tmp_path)
+    code, profile, output = run_suite(server, mutant.profile, arguments, tmp_path)
     verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}
     red = {one for one, verdict in verdicts.items() if verdict == "nonconformant"}
     assert mutant.caught <= red, f"not caught: {sorted(mutant.caught - red)}\n{output}"
@@ -112,10 +108,10 @@ STRICT = [([], 0), (["--strict-gaps"], 1)]
 
 
 @pytest.mark.parametrize(("more", "expected"), STRICT, ids=["default", "strict"])
-def test_closed_gap_is_news(tmp_path: Path, more: list[str], expected: int) -> None:
+def test_closed_gap_is_news(server: Server, tmp_path: Path, more: list[str], expected: int) -> None:
     """It is shown, and fails the run under --strict-gaps alone."""
     arguments = [f"--kustomization={MANIFESTS / 'bypass-closed'}", "--requirement=DG-35", *more]
-    code, profile, output = run_suite("dual_gateway", arguments, tmp_path)
+    code, profile, output = run_suite(server, "dual_gateway", arguments, tmp_path)
     assert profile["gaps"]["DG-35"] == "gap closed"
     assert "DG-35 No per-model RBAC behind vSR: gap closed" in output
     assert code == expected
