@@ -1,13 +1,10 @@
-"""Limits, selectors, CEL, durations, names, schemas, patches, routes."""
+"""Selectors, CEL, durations, names, schemas, patches, routes."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import socket
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -21,116 +18,10 @@ from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, canonical
-from embedded.images.kuadrant.limitador import Limits, Reader
-from embedded.images.kuadrant.wasm_shim import SseUsage
 from embedded.images.maas.maas_api import account_name
 from embedded.net import claim
-from embedded.node import probes
 from embedded.selectors import select
-from embedded.state import Info, State, started
-from embedded.zygote import Process, Zygote
 from manifests import ManifestError, render
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def limits(maximum: int, clock: Clock) -> Limits:
-    made = Limits(clock)
-    spec = {"namespace": "n", "max_value": maximum, "seconds": 60,
-            "conditions": ['descriptors[0]["l"] == "1"'],
-            "variables": ['descriptors[0]["user"]']}  # fmt: skip
-    made.configure([spec])
-    return made
-
-
-ALICE, BOB = [{"l": "1", "user": "alice"}], [{"l": "1", "user": "bob"}]
-
-
-def test_limit_at_the_boundary() -> None:
-    """At 99 one more is let through and may overshoot; at 100 it is not."""
-    made = limits(100, Clock())
-    made.add("n", ALICE, 99)
-    assert made.within("n", ALICE, 1)
-    made.add("n", ALICE, 1)
-    assert not made.within("n", ALICE, 1)
-    assert made.within("n", BOB, 1)
-
-
-def test_a_limits_file_that_is_no_good_changes_nothing(tmp_path: Path, capsys: Any) -> None:
-    """Not there while it is replaced, no YAML, no limits: what was counted stays counted."""
-    made = limits(1, Clock())
-    made.add("n", ALICE, 1)
-    path = tmp_path / "limits.yaml"
-    reader = Reader(path, made)
-    reader.read()
-    for text in ("- {", "- name: x", "- 3"):
-        path.write_text(text)
-        reader.read()
-        reader.read()
-        assert not made.within("n", ALICE, 1)
-    assert capsys.readouterr().out.count("its limits stay") == 3
-    path.write_text("[]")
-    reader.read()
-    assert made.within("n", ALICE, 1)
-
-
-def test_window_begins_with_the_first_hit() -> None:
-    clock = Clock()
-    made = limits(1, clock)
-    clock.now = 50
-    made.add("n", ALICE, 1)
-    clock.now = 109.9
-    assert not made.within("n", ALICE, 1)
-    clock.now = 110
-    assert made.within("n", ALICE, 1)
-
-
-def test_limit_does_not_apply_elsewhere() -> None:
-    """Another namespace, a descriptor without the condition, or without the variable."""
-    made = limits(0, Clock())
-    assert not made.within("n", ALICE, 1)
-    assert made.within("other", ALICE, 1)
-    assert made.within("n", [{"user": "alice"}], 1)
-    assert made.within("n", [{"l": "1"}], 1)
-
-
-def test_reload_keeps_counters_of_limits_that_stay() -> None:
-    made = limits(5, Clock())
-    made.add("n", ALICE, 5)
-    spec = {"namespace": "n", "max_value": 6, "seconds": 60,
-            "conditions": ['descriptors[0]["l"] == "1"'],
-            "variables": ['descriptors[0]["user"]']}  # fmt: skip
-    assert made.configure([spec]) == []
-    assert made.within("n", ALICE, 1)
-    assert not made.within("n", ALICE, 2)
-    assert made.configure([]) == ["n: ('alice',)"]
-    assert made.configure([spec]) == []
-    assert made.within("n", ALICE, 6)
-
-
-@pytest.mark.parametrize(
-    ("events", "total"),
-    [
-        (['data: {"usage":{"total_tokens":7}}\n\n'], 7),
-        (['data: {"usage":{"total_tokens":7}}\r\n\r\n', "data: [DONE]\r\n\r\n"], 7),
-        (['data: {"usage":{"tot', 'al_tokens":7}}\n\n'], 7),
-        (['data:{"usage":{"total_tokens":7}}'], 7),
-        (['data: {"usage":null}\n\n', "data: [DONE]\n\n"], None),
-        (['data: {"usage":{"total_tokens":3}}\n\ndata: {"usage":{"total_tokens":9}}\n\n'], 9),
-    ],
-)
-def test_usage_in_streams(events: list[str], total: int | None) -> None:
-    parser = SseUsage()
-    for event in events:
-        parser.feed(event.encode())
-    found = parser.last_with_usage()
-    assert (json.loads(found)["usage"]["total_tokens"] if found else None) == total
-
 
 DATA: dict[str, Any] = {
     "request": {"path": "/llm/a/v1", "headers": {"authorization": "Bearer X", "a.b": "dot"}},
@@ -313,7 +204,6 @@ def test_printer_column_paths() -> None:
 
 
 def test_networks_are_exclusive_and_pass_over_a_busy_port() -> None:
-    import socket
 
     blocker = socket.create_server(("127.251.0.1", 6443))
     first = claim(251, 253)
@@ -350,76 +240,3 @@ def test_wrong_kustomizations(tmp_path: Path, kustomization: str, says: str) -> 
     with pytest.raises(ManifestError) as refused:
         render(tmp_path)
     assert says in str(refused.value)
-
-
-def test_process_that_ends_at_once() -> None:
-    """Its start and its end may be heard of in one go."""
-
-    async def run() -> int:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        zygote = Zygote(ours, 0)
-        zygote.attach(lambda: None)
-        process = Process(["true"], {}, Path("/"), Path("/dev/null"))
-        starting = asyncio.create_task(zygote.start(process))
-        await asyncio.sleep(0)
-        asked = json.loads(theirs.recv(4096))
-        theirs.send(json.dumps({"id": asked["id"], "pid": 7}).encode())
-        theirs.send(json.dumps({"exited": 7, "code": 3}).encode())
-        running = await starting
-        asyncio.get_running_loop().remove_reader(ours)
-        return await running.exit_code
-
-    assert asyncio.run(run()) == 3
-
-
-def test_a_part_that_raises_starts_again(caplog: pytest.LogCaptureFixture) -> None:
-    """What it raised is logged, and the others do not hear of it."""
-    from embedded import cluster
-
-    begun: list[int] = []
-
-    async def part() -> None:
-        begun.append(1)
-        if len(begun) < 3:
-            raise RuntimeError("late event")
-        await asyncio.Event().wait()
-
-    async def run() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(cluster.keep_running("node", part), 1)
-
-    asyncio.run(run())
-    assert len(begun) == 3
-    assert caplog.text.count("node failed; it starts again") == 2
-    assert "late event" in caplog.text
-
-
-@pytest.mark.parametrize("turns", range(8))
-def test_a_probe_ends_when_it_is_cancelled(turns: int) -> None:
-    """In whichever turn of the loop: a container that has ended is waited for until it does."""
-
-    async def long() -> None:
-        for _ in range(2000):
-            await probes.probe(cast(Any, None), {"tcpSocket": {"port": 1}}, "127.0.0.1", {})
-
-    async def run() -> bool:
-        probing = asyncio.create_task(long())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        probing.cancel()
-        await asyncio.wait([probing], timeout=0.5)
-        return probing.cancelled()
-
-    assert asyncio.run(run())
-
-
-def test_a_number_that_went_to_another_program_is_no_cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("EMBEDDED_HOME", str(tmp_path))
-    state = State("gone")
-    state.folder.mkdir()
-    for began, found in ((started(os.getpid()), True), ("12", False)):
-        state.write_info(Info(os.getpid(), began, "https://127.1.1.1:6443", "127.1.1.1:53", "test"))
-        assert (state.info() is not None) is found

@@ -44,5 +44,6 @@ from tests.mutants.faults import (  # noqa: E402, F401
     hardening,
     hardening_limits,
     maas_gateway,
+    maas_gateway_limits,
     mixed_providers,
 )
