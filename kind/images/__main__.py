@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from kind import PROJECT, KindError, cache, engine, registry
 from kind.components import Image, Table, table
 from kind.images import containers, debian, golang, node, ours
-from kind.images.tools import digest, step
+from kind.images.tools import digest, side_by_side, step
 
 _REGISTRY_CONFIG = "etc/docker/registry/config.yml"
 
@@ -30,10 +31,15 @@ def build_all(found: Table) -> None:
     """Node image, tools, and every image of the table, in the registry."""
     cache().mkdir(parents=True, exist_ok=True)
     engine.ensure()
+    roots = {"slim": debian.SLIM, "node": debian.NODE}
+    bootstraps = [partial(debian.root_tar, *one) for one in roots.items()]
+    modules = [
+        partial(golang.programs if one.programs else golang.folder, one)
+        for one in found.modules.values()
+    ]
+    side_by_side([*bootstraps, *modules])
     for tool in ("kind", "helm"):
         golang.host_tool(found.modules[tool], tool)
-    for module in found.modules.values():
-        golang.programs(module) if module.programs else golang.folder(module)
     slim = _slim()
     image = f"{registry.IMAGE}:{slim.partition(':')[2]}"
     if not containers.exists(image):

@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +93,42 @@ def fresh(target: Path) -> Iterator[Path]:
         made.rename(target)
 
 
+_terminal = threading.Lock()
+_open: list[str] = []  # the step whose line waits for its seconds
+
+
 @contextlib.contextmanager
 def step(what: str) -> Iterator[None]:
-    """Say what is done, and how long it took."""
+    """Say what is done, and how long it took; on one line, if no other step begins meanwhile."""
     began = time.monotonic()
-    print(f"{what} …", end="", file=sys.stderr, flush=True)
+    with _terminal:
+        print("\n" * len(_open) + f"{what} …", end="", file=sys.stderr, flush=True)
+        _open[:] = [what]
     try:
         yield
     except BaseException:
-        print(" failed", file=sys.stderr, flush=True)
+        _said(what, "failed")
         raise
-    print(f" {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
+    _said(what, f"{time.monotonic() - began:.1f} s")
+
+
+def _said(what: str, how: str) -> None:
+    with _terminal:
+        if _open == [what]:
+            print(f" {how}", file=sys.stderr, flush=True)
+        else:
+            print("\n" * len(_open) + f"{what}: {how}", file=sys.stderr, flush=True)
+        _open.clear()
+
+
+def side_by_side(jobs: Sequence[Callable[[], object]]) -> None:
+    """Do jobs, two at a time: one computes while another downloads. Raises what the first of them
+    raises that fails, and begins none after it."""
+    with ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(job) for job in jobs]
+        try:
+            for one in as_completed(begun):
+                one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
