@@ -31,7 +31,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 1 << 20
@@ -258,31 +258,40 @@ def execute(argv: list[str], env: dict[str, str]) -> None:
     os.execvpe(argv[0], argv, env)
 
 
-def _become(message: dict[str, str]) -> None:
+def _become(message: dict[str, str]) -> NoReturn:
     """Turn the forked child into the container's process; never returns."""
+    end_with(lambda: _contain(message))
+
+
+def _contain(message: dict[str, str]) -> None:
+    os.setsid()
+    die_with_parent()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(message["cwd"])
+    argv: list[str] = list(message["argv"])
+    env: dict[str, str] = dict(message["env"])  # type: ignore[arg-type]
+    if not message["module"]:
+        execute(argv, env)
+    os.environ.clear()
+    os.environ.update(env)
+    random.seed()
+    sys.argv = argv
+    importlib.import_module(message["module"]).main(argv[1:])
+
+
+def end_with(main: Callable[[], None]) -> NoReturn:
+    """Run what a forked process is for, and end it as an interpreter would: with its exit code, and
+    what it raised on standard error."""
     code = 1
     try:
-        os.setsid()
-        die_with_parent()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        log = os.open(message["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.chdir(message["cwd"])
-        argv: list[str] = list(message["argv"])
-        env: dict[str, str] = dict(message["env"])  # type: ignore[arg-type]
-        if not message["module"]:
-            execute(argv, env)
-        os.environ.clear()
-        os.environ.update(env)
-        random.seed()
-        sys.argv = argv
-        main = importlib.import_module(message["module"]).main
-        main(argv[1:])
+        main()
         code = 0
     except SystemExit as stop:
         code = stop.code if isinstance(stop.code, int) else 1

@@ -9,7 +9,6 @@ run's own, its processes, reports and exit code.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import logging
@@ -20,7 +19,6 @@ import runpy
 import signal
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -151,32 +149,22 @@ def _launch(config: dict[str, object], log: IO[bytes], lifeline: bool) -> Any:
         return _interpreter(config, log, lifeline)
     read, write = os.pipe()
     pid = os.fork()
-    if pid:
-        os.close(read)
-        return Fork(pid, open(write, "wb", buffering=0))
-    # What lies about unreachable here must not be collected there: a socket among it would close
-    # a descriptor that is another's by then.
-    gc.freeze()
-    code = 1
-    try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        for source, number in ((read, 0), (log.fileno(), 1), (log.fileno(), 2)):
-            os.dup2(source, number)
-        os.closerange(3, 4096)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        logging.getLogger().handlers.clear()  # pytest's
-        daemon.main(json.dumps(config))
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+    if pid == 0:
+        # What lies about unreachable here must not be collected there: a socket among it would
+        # close a descriptor that is another's by then.
+        gc.freeze()
+        zygote.end_with(lambda: _cluster(json.dumps(config), read, log.fileno()))
+    os.close(read)
+    return Fork(pid, open(write, "wb", buffering=0))
+
+
+def _cluster(config: str, lifeline: int, log: int) -> None:
+    os.setsid()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    for source, number in ((lifeline, 0), (log, 1), (log, 2)):
+        os.dup2(source, number)
+    os.closerange(3, 4096)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    logging.getLogger().handlers.clear()  # pytest's
+    daemon.main(config)

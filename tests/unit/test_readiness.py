@@ -129,3 +129,10 @@ def test_what_was_ready_and_is_so_no_longer(recovers: bool) -> None:
     kube: Any = Flapping([{"a": first}, {"a": first, "b": second}, *later], [CRASHING])
     lines = Readiness(kube, [first, second]).unready()
     assert lines[:1] == ([] if recovers else ["b"])
+
+
+def test_all_that_is_not_ready_is_told() -> None:
+    """What has stopped being ready too, while the rest never became so."""
+    first, second = ({**OBJECT, "metadata": {"name": n, "namespace": "llm"}} for n in "ab")
+    kube: Any = Flapping([{"a": first}, {"a": first, "b": second}], [CRASHING])
+    assert Readiness(kube, [first, second]).unready()[:2] == ["a", "b"]
