@@ -1,10 +1,12 @@
-"""The two headers with which a client could steer vSR, were they not removed at the gateway."""
+"""The two headers with which a client could steer vSR, were they not removed at the gateway, and
+those that pass."""
 
 from typing import Any
 
 import pytest
 
 from fixtures.evidence import ROUTER
+from fixtures.evidence.headers import ANSWERED, ASKED, EVENTS, JSON, expect_answered, expect_asked
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider
@@ -69,6 +71,27 @@ def test_header_does_not_reach_vsr(vsr: Vsr, alice: Identity, header: tuple[str,
     exchange = vsr.send("POST", CHAT, alice, b"{", sent).expect_refusal(*UNROUTED)
     found = exchange.expect_inner_line()[field]
     exchange.expect(ROUTER, found is None, f"no {name}", found)
+
+
+@requirement("DG-57")
+@pytest.mark.parametrize("choice", ["auto", MODEL_B.model])
+def test_headers_reach_the_model(vsr: Vsr, alice: Identity, choice: str) -> None:
+    """The client's, each once and as it is, and besides them only what gateways and vSR say."""
+    exchange = vsr.ask(alice, HELLO, ASKED, model=choice).expect_status(200)
+    record = exchange.expect_backend_received(MODEL_B.name)
+    expect_asked(exchange, record, ENDPOINT, SELECTED)
+
+
+@requirement("DG-21")
+@pytest.mark.parametrize("status", [200, 429, 503])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_headers_of_the_answer_return(vsr: Vsr, alice: Identity, status: int, stream: bool) -> None:
+    """The model's, each as it is and as often as it came, and besides them only what gateways and
+    vSR say."""
+    wish = {"headers": ANSWERED, **({} if status == 200 else {"status": status})}
+    exchange = vsr.ask(alice, HELLO, stream=stream, recorder=wish).expect_status(status)
+    exchange.expect_backend_received(MODEL_B.name)
+    expect_answered(exchange, EVENTS if stream and status == 200 else JSON, "x-vsr-")
 
 
 @requirement("DG-34")

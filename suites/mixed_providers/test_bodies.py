@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.evidence import BACKEND, CLIENT
 from fixtures.evidence.bodies import SIZES, filled
+from fixtures.evidence.headers import ANSWERED, ASKED, EVENTS, JSON, expect_answered, expect_asked
 from fixtures.evidence.requirements import requirement
 from fixtures.stack import ECHO, Identity, Provider, Stack
 from suites.mixed_providers.providers import LOCAL, OPENAI
@@ -49,16 +50,29 @@ def test_prompt_passes_unchanged(stack: Stack, heavy_user: Identity, text: str) 
 def test_method_and_headers_pass_unchanged(
     stack: Stack, heavy_user: Identity, provider: Provider, method: str
 ) -> None:
-    """A header of the client's own reaches the provider, and one of the provider's the client."""
-    value = 'one, two;q=0.5 "three" ~!%20'
-    sent = {"x-echo": value, "x-empty": "", "content-type": "application/json"}
-    exchange = stack.send(method, f"{provider.path}{ECHO}", heavy_user, b"{}", sent)
+    """The client's headers reach the provider, each once and as it is, and besides them only what
+    the gateways say; one of the provider's comes back to the client."""
+    path = f"{provider.path}{ECHO}"
+    exchange = stack.send(method, path, heavy_user, b"{}", ASKED)
     record = exchange.expect_status(200).expect_backend_received(provider.name, ECHO)
     exchange.expect(BACKEND, record.method == method, method, record.method)
-    for name, text in sent.items():
-        exchange.expect_backend_header(provider.name, name, text)
+    expect_asked(exchange, record, provider.key_header)
     found = exchange.response.headers.get_list("x-echo")
-    exchange.expect(CLIENT, found == [value], value, f"{found}")
+    exchange.expect(CLIENT, found == [ASKED["x-echo"]], ASKED["x-echo"], f"{found}")
+
+
+@requirement("MP-61")
+@pytest.mark.parametrize("wish", [{}, {"status": 429}, {"status": 503}], ids=str)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_headers_of_the_answer_pass_unchanged(
+    stack: Stack, heavy_user: Identity, provider: Provider, wish: dict[str, int], stream: bool
+) -> None:
+    """The provider's headers reach the client, each as it is and as often as it came, and besides
+    them only what the gateways say."""
+    wished = {**wish, "headers": ANSWERED}
+    exchange = stack.chat(provider, heavy_user, stream=stream, recorder=wished)
+    exchange.expect_status(wish.get("status", 200)).expect_backend_received(provider.name)
+    expect_answered(exchange, EVENTS if stream and not wish else JSON)
 
 
 @requirement("MP-66")

@@ -8,6 +8,7 @@ from fixtures.stack import Identity, Provider, Stack
 from suites.mixed_providers.providers import ANTHROPIC, OPENAI, VLLM
 
 PATHS = {"chat": "/v1/chat/completions", "models": "/v1/models"}
+RESTS = ["/v1/models/", "/v1/Models/GPT-4", "/v1/files/a%20b/c", "/v1/models/llama:7b@main;a=1"]
 
 
 def rewrites(*cited: str) -> list[object]:
@@ -44,3 +45,14 @@ def test_query_survives_both_rewrites(stack: Stack, alice: Identity, provider: P
     """Only the prefix goes."""
     exchange = stack.send("GET", f"{provider.path}/v1/models?limit=2&after=a%2Fb", alice)
     exchange.expect_backend_received(provider.name, "/v1/models?limit=2&after=a%2Fb")
+
+
+@pytest.mark.parametrize("rest", RESTS)
+@pytest.mark.parametrize("provider", rewrites("MP-28", "MP-31", "MP-34"))
+def test_rest_of_the_path_survives_both_rewrites(
+    stack: Stack, alice: Identity, provider: Provider, rest: str
+) -> None:
+    """Letter by letter, as Gateway API's ReplacePrefixMatch has it; what it names need not be."""
+    exchange = stack.send("GET", provider.path + rest, alice)
+    exchange.expect_inner_received(provider.egress_path + rest)
+    exchange.expect_backend_received(provider.name, rest)

@@ -47,6 +47,8 @@ MUTANTS = [
     Mutant("router-answers-400", dg(56)),
     Mutant("unroutable-is-a-crash", dg(23), dg(18, 30, 31, 38, 56)),
     Mutant("large-prompts-cut", dg(57)),
+    Mutant("vsr-headers-added", dg(57)),
+    Mutant("vsr-retry-after-lost", dg(21), dg(26)),
     Mutant("beginning-of-prompts-decides", dg(57)),
     Mutant("claims-of-the-poc", dg(49), claims=("semantic_classification",)),
     Mutant("selection-wavers", dg(17), BY_PROMPT),

@@ -13,7 +13,8 @@ A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}
 error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
 (seconds), that none comes at all: `{"recorder": {"drop": true}}`, or that a stream breaks off:
 `{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}` is another content type of JSON,
-`{"recorder": {"encoding": "gzip"}}` packs the answer, and `"sse"` is another way to write events:
+`{"recorder": {"encoding": "gzip"}}` packs the answer, `{"recorder": {"headers": [["…", "…"]]}}` are
+further headers of the answer, in this order, and `"sse"` is another way to write events:
 `crlf`, `tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in
 two, a moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that
 grows with each event).
@@ -76,6 +77,7 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    wished: list[list[str]] = []
 
     def do_GET(self) -> None:
         self._handle()
@@ -86,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def _handle(self) -> None:
+        self.wished = []
         body, trailers = self._body()
         # As it came: http.server makes one slash of two, and a doubled slash is a defect.
         target = self.requestline.split()[1]
@@ -151,6 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
         wish = body.get("recorder") or {}
+        self.wished = wish.get("headers", [])
         if "status" in wish:
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
         if wish.get("drop"):
@@ -214,10 +218,7 @@ class Handler(BaseHTTPRequestHandler):
             if style == "running":
                 events = [{**one, "usage": self._usage(n)} for n, one in enumerate(events)]
             events.append({**head, "choices": [], "usage": usage})
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("transfer-encoding", "chunked")
-        self.end_headers()
+        self._begin(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
         whole = [*map(json.dumps, events), "[DONE]"]
         sent = whole[: (body.get("recorder") or {}).get("events")]
         for number, event in enumerate(sent):
@@ -244,15 +245,17 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, "application/json", json.dumps(body).encode())
 
     def _send(self, status: int, kind: str, data: bytes, coding: str = "") -> None:
-        self.send_response(status)
-        self.send_header("content-type", kind)
-        if coding:
-            self.send_header("content-encoding", coding)
-        self.send_header("content-length", str(len(data)))
-        if "x-echo" in self.headers:
-            self.send_header("x-echo", self.headers["x-echo"])
-        self.end_headers()
+        packed = {"content-encoding": coding} if coding else {}
+        self._begin(status, {"content-type": kind, **packed, "content-length": str(len(data))})
         self.wfile.write(data)
+
+    def _begin(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        if "x-echo" in self.headers:
+            headers["x-echo"] = self.headers["x-echo"]
+        for name, value in [*headers.items(), *self.wished]:
+            self.send_header(name, value)
+        self.end_headers()
 
 
 def main() -> None:
