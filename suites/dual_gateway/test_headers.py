@@ -6,8 +6,16 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import ROUTER
-from fixtures.evidence.headers import ANSWERED, ASKED, EVENTS, JSON, expect_answered, expect_asked
 from fixtures.evidence.requirements import requirement
+from fixtures.evidence.unchanged import (
+    ANSWERED,
+    ASKED,
+    EVENTS,
+    JSON,
+    expect_answered,
+    expect_asked,
+    expect_host_kept,
+)
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider
 from fixtures.stack.pods import post_from_inside
@@ -80,18 +88,19 @@ def test_headers_reach_the_model(vsr: Vsr, alice: Identity, choice: str) -> None
     exchange = vsr.ask(alice, HELLO, ASKED, model=choice).expect_status(200)
     record = exchange.expect_backend_received(MODEL_B.name)
     expect_asked(exchange, record, ENDPOINT, SELECTED)
+    expect_host_kept(exchange, record)
 
 
 @requirement("DG-21")
 @pytest.mark.parametrize("status", [200, 429, 503])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_headers_of_the_answer_return(vsr: Vsr, alice: Identity, status: int, stream: bool) -> None:
-    """The model's, each as it is and as often as it came, and besides them only what gateways and
-    vSR say."""
+    """The model's, each as it is and as often as it came, besides them only what gateways and vSR
+    say, and the model's bytes."""
     wish = {"headers": ANSWERED, **({} if status == 200 else {"status": status})}
     exchange = vsr.ask(alice, HELLO, stream=stream, recorder=wish).expect_status(status)
-    exchange.expect_backend_received(MODEL_B.name)
-    expect_answered(exchange, EVENTS if stream and status == 200 else JSON, "x-vsr-")
+    record = exchange.expect_backend_received(MODEL_B.name)
+    expect_answered(exchange, record, EVENTS if stream and status == 200 else JSON, "x-vsr-")
 
 
 @requirement("DG-34")

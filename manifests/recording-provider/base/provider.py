@@ -6,7 +6,7 @@ that the real providers have (so a prefix that was not stripped shows), and hand
 it received:
 
     GET /_recorder/requests?id=ID
-        → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls"}]}
+        → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls", "answer"}]}
 
 A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, what it says:
 `{"recorder": {"text": "…"}}` or how many letters: `{"recorder": {"letters": 1000}}`, that it is an
@@ -21,8 +21,9 @@ grows with each event).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names, trailers included; `body` is the text, of a large body
-its beginning, and `size` and `digest` (SHA-256) are of its bytes. `/v1/echo` answers with the body
-itself, and every answer has the request's `x-echo` header.
+its beginning, and `size` and `digest` (SHA-256) are of its bytes; `answer` is the SHA-256 of the
+body that was answered. `/v1/echo` answers with the body itself, and every answer has the request's
+`x-echo` header.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wished: list[list[str]] = []
+    entry: Object = {}
 
     def do_GET(self) -> None:
         self._handle()
@@ -88,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def _handle(self) -> None:
-        self.wished = []
+        self.wished, self.entry = [], {}
         body, trailers = self._body()
         # As it came: http.server makes one slash of two, and a doubled slash is a defect.
         target = self.requestline.split()[1]
@@ -98,18 +100,18 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/_recorder/requests":
             return self._recorded(parse_qs(query).get("id", [""])[0])
         text = body.decode("utf-8", "replace")
-        self.server.requests.append(
-            {
-                "method": self.command,
-                "path": target,
-                "headers": [[n.lower(), value] for n, value in self.headers.items()] + trailers,
-                "body": text[:REMEMBERED_LETTERS],
-                "size": len(body),
-                "digest": hashlib.sha256(body).hexdigest(),
-                "tls": isinstance(self.connection, ssl.SSLSocket),
-                "time": time.time(),
-            }
-        )
+        self.entry = {
+            "method": self.command,
+            "path": target,
+            "headers": [[n.lower(), value] for n, value in self.headers.items()] + trailers,
+            "body": text[:REMEMBERED_LETTERS],
+            "size": len(body),
+            "digest": hashlib.sha256(body).hexdigest(),
+            "tls": isinstance(self.connection, ssl.SSLSocket),
+            "time": time.time(),
+            "answer": "",
+        }
+        self.server.requests.append(self.entry)
         if path == "/v1/echo":
             return self._send(200, self.headers.get("content-type", "text/plain"), body)
         return self._answer(path, text)
@@ -218,17 +220,12 @@ class Handler(BaseHTTPRequestHandler):
             if style == "running":
                 events = [{**one, "usage": self._usage(n)} for n, one in enumerate(events)]
             events.append({**head, "choices": [], "usage": usage})
-        self._begin(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
         whole = [*map(json.dumps, events), "[DONE]"]
         sent = whole[: (body.get("recorder") or {}).get("events")]
-        for number, event in enumerate(sent):
-            data = f"data: {event}\n\n"
-            if style == "named":
-                data = f"id: {number}\nevent: message\n: a comment\n{data}"
-            if style == "tight":
-                data = data.replace("data: ", "data:", 1)
-            if style == "crlf":
-                data = data.replace("\n", "\r\n")
+        written = [self._event(number, event, style) for number, event in enumerate(sent)]
+        kind = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        self._begin(200, kind, "".join(written).encode())
+        for data in written:
             half = len(data) // 2 if style == "pieces" else 0
             for piece in filter(None, (data[:half], data[half:])):
                 raw = piece.encode()
@@ -238,6 +235,14 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
         self.close_connection = sent != whole
 
+    def _event(self, number: int, event: str, style: str) -> str:
+        data = f"data: {event}\n\n"
+        if style == "named":
+            data = f"id: {number}\nevent: message\n: a comment\n{data}"
+        if style == "tight":
+            data = data.replace("data: ", "data:", 1)
+        return data.replace("\n", "\r\n") if style == "crlf" else data
+
     def _error(self, status: int, code: str, message: str) -> None:
         self._json(status, {"error": {"message": message, "code": code}})
 
@@ -246,10 +251,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, kind: str, data: bytes, coding: str = "") -> None:
         packed = {"content-encoding": coding} if coding else {}
-        self._begin(status, {"content-type": kind, **packed, "content-length": str(len(data))})
+        self._begin(
+            status, {"content-type": kind, **packed, "content-length": str(len(data))}, data
+        )
         self.wfile.write(data)
 
-    def _begin(self, status: int, headers: dict[str, str]) -> None:
+    def _begin(self, status: int, headers: dict[str, str], data: bytes) -> None:
+        self.entry["answer"] = hashlib.sha256(data).hexdigest()
         self.send_response(status)
         if "x-echo" in self.headers:
             headers["x-echo"] = self.headers["x-echo"]
