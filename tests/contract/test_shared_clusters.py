@@ -6,7 +6,6 @@ import contextlib
 import functools
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,19 +17,16 @@ import yaml
 from fixtures.clusters import Access, ClusterError, Wanted
 from fixtures.clusters.existing import record
 from fixtures.clusters.existing.ownership import RUN, ForeignObject, Ownership
-from fixtures.clusters.existing.permissions import cluster_role, needs
 from fixtures.clusters.existing.shared import SharedKube
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
 from fixtures.waiting import until
-from manifests import FOLDER, load, render
 from reports import diagnostics
 from tests.conftest import Cluster
-from tests.snapshot import differences, taken
+from tests.shared_runs import UNDER_WAY_SECONDS, options, unchanged, verdicts
 
 TIERS = "maas-default-gateway-tier-"
 MAPPING = ("v1", "ConfigMap", "opendatahub", "tier-to-group-mapping")
-OBJECTS = render(FOLDER / "conformance")
 
 
 @pytest.fixture
@@ -55,26 +51,12 @@ def config_map(namespace: str, name: str, **data: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def at_rest(kube: Kube) -> dict[str, Any]:
-    """What is deployed, once controllers have nothing more to make of it."""
-    seen = [taken(kube)]
-
-    def changes() -> list[str]:
-        seen.append(taken(kube))
-        return differences(*seen[-2:])
-
-    until("the cluster to be at rest", changes, lambda found: not found, REST_SECONDS,
-          in_a_row=2, every=0.3)  # fmt: skip
-    return seen[-1]
-
-
-@contextlib.contextmanager
-def unchanged(cluster: Cluster) -> Iterator[None]:
-    """Nothing is more, less or other afterwards than it was before."""
-    kube = Kube(cluster.state.kubeconfig)
-    before = at_rest(kube)
-    yield
-    assert differences(before, taken(kube)) == []
+ONE = [
+    "suites/mixed_providers",
+    "suites/maas_gateway",
+    "--requirement=MP-20",
+    "--requirement=MG-53",
+]
 
 
 @pytest.mark.parametrize("change", ["more", "less", "other"])
@@ -189,115 +171,6 @@ def test_one_run_at_a_time(cluster: Cluster, run: str) -> None:
     assert record.runs(kube) == [run]
 
 
-def login(cluster: Cluster, namespace: str, folder: Path, role: dict[str, Any]) -> Path:
-    """A kubeconfig of a ServiceAccount that is bound to a ClusterRole."""
-    kube = Kube(cluster.state.kubeconfig)
-    kube.service_account(namespace, "login")
-    kube.apply(role)
-    api = "rbac.authorization.k8s.io"
-    ref = {"apiGroup": api, "kind": "ClusterRole", "name": role["metadata"]["name"]}
-    subject = {"kind": "ServiceAccount", "name": "login", "namespace": namespace}
-    kube.apply(
-        {"apiVersion": f"{api}/v1", "kind": "ClusterRoleBinding",
-         "metadata": {"name": role["metadata"]["name"]}, "roleRef": ref, "subjects": [subject]}
-    )  # fmt: skip
-    made = yaml.safe_load(cluster.state.kubeconfig.read_text())
-    made["users"][0]["user"] = {"token": kube.token(namespace, "login").reveal()}
-    path = folder / "login"
-    path.write_text(yaml.safe_dump(made))
-    return path
-
-
-def preflight(cluster: Cluster, kubeconfig: Path, *words: str) -> tuple[int, str]:
-    as_login = Cluster(cluster.state)
-    as_login.env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
-    done = as_login.run(sys.executable, "-m", "pytest", "suites", "-q", "--preflight",
-                        "--cluster=openshift", *words)  # fmt: skip
-    return done.returncode, done.stdout + done.stderr
-
-
-@pytest.fixture
-def role(cluster: Cluster, namespace: str) -> Iterator[dict[str, Any]]:
-    """What `permissions` says that a run needs, as a ClusterRole."""
-    kube = Kube(cluster.state.kubeconfig)
-    name = f"login-{namespace}"
-    yield cluster_role(name, needs(kube, OBJECTS))
-    for kind in ("ClusterRoleBinding", "ClusterRole"):
-        kube.delete("rbac.authorization.k8s.io/v1", kind, "", name)
-
-
-def test_preflight_with_everything(cluster: Cluster) -> None:
-    with unchanged(cluster):
-        code, said = preflight(cluster, cluster.state.kubeconfig)
-    assert code == 0, said
-    assert "openshift-ingress/maas-default-gateway: maas.apps.embedded.test at 127." in said
-    assert "the login may do all that a run does" in said
-    assert "openshift: there is no ClusterVersion" in said
-    assert "MG-51" in said
-    assert " ! " not in said.replace("! no ClusterVersion", "")
-    assert "ready to run" in said
-
-
-def test_preflight_with_the_listed_rights(
-    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
-) -> None:
-    code, said = preflight(cluster, login(cluster, namespace, tmp_path, role))
-    assert code == 0, said
-    assert "the login may do all that a run does" in said
-
-
-def without(role: dict[str, Any], *resources: str) -> dict[str, Any]:
-    """The role without any right to these."""
-    rules = [
-        {**rule, "resources": [one for one in rule["resources"] if one not in resources]}
-        for rule in role["rules"]
-    ]
-    return {**role, "rules": rules}
-
-
-def test_preflight_names_what_is_missing(
-    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
-) -> None:
-    """Logs cost what they show; without models nothing can be proved."""
-    code, said = preflight(cluster, login(cluster, namespace, tmp_path, without(role, "pods/log")))
-    assert code == 0, said
-    assert "get pods/log" in said
-    assert "maas_gateway_log: the login may not get pods/log" in said
-    less = without(role, "pods/log", "llminferenceservices", "kuadrants")
-    code, said = preflight(cluster, login(cluster, namespace, tmp_path, less))
-    assert code == 1, said
-    assert "get,list,create,patch,delete llminferenceservices.serving.kserve.io" in said
-    _, _, problems = said.partition("nothing can be proved here")
-    assert "llminferenceservices.serving.kserve.io" in problems
-    assert "Kuadrant: the login may not look: kuadrants.kuadrant.io is forbidden" in problems
-
-
-@pytest.mark.parametrize(
-    ("user", "said"),
-    [
-        ({"token": "x"}, "has expired or is unknown there: log in again"),
-        ({}, "has expired or is unknown there: log in again"),
-        (
-            {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "false",
-                      "interactiveMode": "Never"}},
-            "its token comes from `false`, which may have failed",
-        ),
-    ],
-    ids=["token", "nobody", "exec"],
-)  # fmt: skip
-def test_logins_that_are_none(
-    cluster: Cluster, tmp_path: Path, user: dict[str, Any], said: str
-) -> None:
-    made = yaml.safe_load(cluster.state.kubeconfig.read_text())
-    made["users"][0]["user"] = user
-    path = tmp_path / "login"
-    path.write_text(yaml.safe_dump(made))
-    code, text = preflight(cluster, path)
-    assert code == 4, text
-    (line,) = [one for one in text.splitlines() if one.startswith("ERROR: context")]
-    assert said in line
-
-
 def test_cleanup_of_runs_that_died(
     cluster: Cluster, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,32 +191,6 @@ def test_cleanup_of_runs_that_died(
     assert "nothing to clean up" in said[-1]
 
 
-ONE = [
-    "suites/mixed_providers",
-    "suites/maas_gateway",
-    "--requirement=MP-20",
-    "--requirement=MG-53",
-]
-REST_SECONDS = 20.0
-UNDER_WAY_SECONDS = 180.0  # with other tests beside it
-
-
-def options(cluster: Cluster, reports: Path) -> list[str]:
-    ca = cluster.state.folder / "ca.crt"
-    return [sys.executable, "-m", "pytest", "-q", "--cluster=openshift", f"--ca={ca}",
-            f"--reports={reports}"]  # fmt: skip
-
-
-def verdicts(reports: Path) -> dict[str, str]:
-    found = yaml.safe_load((reports / "conformance.yaml").read_text())
-    return {
-        one["id"]: one["verdict"]
-        for profile in found["profiles"]
-        for one in profile["requirements"]
-        if one["verdict"] != "not run"
-    }
-
-
 def test_a_run_leaves_the_cluster_as_it_was(cluster: Cluster, tmp_path: Path) -> None:
     """What would alter MaaS is not applicable, and the rest is proved."""
     with unchanged(cluster):
@@ -360,23 +207,6 @@ def test_a_run_that_may_alter_maas_restores_it(cluster: Cluster, tmp_path: Path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert verdicts(tmp_path) == {"MP-20": "conformant", "MG-53": "conformant"}
     assert (Kube(cluster.state.kubeconfig).get(*MAPPING) or {})["data"] == mapping
-
-
-def test_a_run_with_the_listed_rights(
-    cluster: Cluster, namespace: str, tmp_path: Path, role: dict[str, Any]
-) -> None:
-    """They are enough for users, grants, models of their own and requests from inside."""
-    with_rights = Cluster(cluster.state)
-    kubeconfig = login(cluster, namespace, tmp_path, role)
-    with_rights.env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
-    words = [*options(cluster, tmp_path / "reports"), "suites/mixed_providers", "suites/hardening"]
-    wanted = [f"--requirement={one}" for one in ("MP-20", "HD-27", "HD-35")]
-    with unchanged(cluster):
-        done = with_rights.run(*words, *wanted, seconds=UNDER_WAY_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert verdicts(tmp_path / "reports") == {
-        "MP-20": "conformant", "HD-27": "gap present", "HD-35": "gap closed",
-    }  # fmt: skip
 
 
 def users_of_runs(kube: Kube) -> list[str]:
@@ -410,16 +240,6 @@ def test_a_run_that_is_broken_off(cluster: Cluster, tmp_path: Path, end: signal.
         else:
             assert code == pytest.ExitCode.INTERRUPTED, (tmp_path / "log").read_text()
         assert record.runs(kube) == []
-
-
-def test_the_nightly_jobs_role_is_what_a_run_needs(cluster: Cluster) -> None:
-    """manifests/nightly/cluster-role.yaml is what `--preflight --role` prints."""
-    (shipped,) = load(FOLDER / "nightly" / "cluster-role.yaml")
-    kube = Kube(cluster.state.kubeconfig)
-    assert shipped == cluster_role("ai-gateway-conformance", needs(kube, OBJECTS))
-    code, said = preflight(cluster, cluster.state.kubeconfig, "--role")
-    assert code == 0, said
-    assert yaml.safe_load(said.partition("\nno tests ran")[0]) == shipped
 
 
 def test_diagnostics_of_a_shared_cluster(cluster: Cluster, run: str, tmp_path: Path) -> None:
