@@ -13,6 +13,8 @@ MUTANTS = [
     Mutant("token-in-the-query", hd(3)),
     Mutant("tokens-unverified", hd(4), hd(2, 8)),
     Mutant("scheme-in-any-letters", hd(), outcomes={"HD-5": "taken"}),
+    Mutant("way-of-the-request-believed", hd(41)),
+    Mutant("clients-steer-envoy", hd(42)),
     Mutant("underscores-refused", hd(), outcomes={"HD-6": "closed"}),
     Mutant("bridge-tidies-headers", hd(), outcomes={"HD-7": "closed", "HD-14": "closed"}),
     Mutant("large-identities-cached", hd(8)),

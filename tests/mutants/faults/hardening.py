@@ -100,6 +100,19 @@ def _(_: Any) -> None:
     _with(common_http_protocol_options={"headers_with_underscores_action": "REJECT_REQUEST"})
 
 
+@fault("way-of-the-request-believed", "envoy_gateway")
+def _(_: Any) -> None:
+    """As if another proxy stood before the gateway."""
+    _with(use_remote_address=False)
+
+
+@fault("clients-steer-envoy", "envoy_gateway")
+def _(_: Any) -> None:
+    """Everybody asks from inside."""
+    everywhere = {"address_prefix": "0.0.0.0", "prefix_len": 0}
+    _with(internal_address_config={"cidr_ranges": [everywhere]})
+
+
 @fault("short-headers-only", "envoy_gateway")
 def _(_: Any) -> None:
     _with(max_request_headers_kb=4)
