@@ -68,8 +68,8 @@ MUTANTS = [
     Mutant("answers-cut", mp(61)),
     Mutant("large-requests-refused", mp(61)),
     Mutant("headers-renewed", mp(61)),
-    Mutant("cookies-lost", mp(61)),
-    Mutant("gateway-signs", mp(61)),
+    Mutant("cookies-lost", mp(61, 66)),
+    Mutant("gateway-signs", mp(61, 66)),
     Mutant("provider-asked-twice", mp(66), mp(20)),
     Mutant("errors-of-the-gateways-own", mp(66)),
     # the document's own simulators, and what only others can show
