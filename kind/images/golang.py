@@ -16,7 +16,11 @@ from kind import FOLDER, KindError, cache
 from kind.components import Module
 from kind.images.tools import digest, fresh, need, run, step
 
-_ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off"}
+_ENV = {
+    "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off",
+    # A compiler's process ends before its memory is short: a quarter of its work was to collect it.
+    "GOGC": "off", "GOMEMLIMIT": "2GiB",
+}  # fmt: skip
 TRIES = 5
 _HOW = "Go 1.24 or newer builds the components (`apt install golang-go`, or go.dev/dl)"
 
