@@ -16,8 +16,9 @@ from kind import FOLDER, KindError, cache
 from kind.components import Module
 from kind.images.tools import digest, fresh, need, run, step
 
+_FLAGS = "-mod=mod -buildvcs=false -gcflags=all=-dwarf=false"  # `-s -w` would drop it anyway
 _ENV = {
-    "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off",
+    "CGO_ENABLED": "0", "GOFLAGS": _FLAGS, "GOWORK": "off",
     # A compiler's process ends before its memory is short: a quarter of its work was to collect it.
     "GOGC": "off", "GOMEMLIMIT": "2GiB",
 }  # fmt: skip
