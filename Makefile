@@ -9,8 +9,9 @@ KIND_WORKERS ?= 5
 CLUSTER ?= embedded
 
 N ?= 20
+NAMES ?=
 
-.PHONY: conformance test mutants bench soak kind kind-images report vllm clean
+.PHONY: conformance test mutants bench survey soak kind kind-images report vllm clean
 
 conformance: $(VENV)/.installed
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal
@@ -55,6 +56,10 @@ $(VLLM)/.installed: tests/vllm_install.py
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)
+
+# What the suite notices of what nobody planned; NAMES of tests/survey/filters.py, or all.
+survey: $(VENV)/.installed
+	$(BIN)/python -m tests.survey $(NAMES)
 
 # The suite N times; LOADED=1 keeps every core busy meanwhile.
 soak: $(VENV)/.installed

@@ -1,0 +1,65 @@
+"""The survey of faults that nobody planned for: its filters, what it says of them, and its exit
+codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from embedded.images import envoy_binary
+from tests.survey import __main__ as survey
+from tests.survey.filters import FILTERS, HARMLESS, filter_of
+
+EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
+
+
+def test_envoy_takes_every_filter(tmp_path: Path) -> None:
+    """It compiles their Lua when it reads its configuration."""
+    router = {"@type": f"{EXTENSIONS}.http.router.v3.Router"}
+    manager = {
+        "@type": f"{EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "all",
+        "route_config": {},
+        "http_filters": [
+            *({**filter_of(name), "name": name} for name in FILTERS),
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+    }
+    chain = {"filters": [{"name": "manager", "typed_config": manager}]}
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": 0}}
+    listener = {"address": address, "filter_chains": [chain]}
+    path = tmp_path / "envoy.json"
+    path.write_text(json.dumps({"static_resources": {"listeners": [listener]}}))
+    done = subprocess.run(
+        [envoy_binary(), "--mode", "validate", "-c", path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_filter_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the requirement that it violates, on a cluster of its own."""
+    assert survey.main(["query-added", "--", "--requirement=MP-28"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("query-added: red: MP-28 ("), said
+
+
+def test_what_goes_unnoticed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is missing a test, or harmless for a reason."""
+    monkeypatch.setattr(survey, "_met", lambda name, options: "")
+    assert survey.main(["server-told"]) == 0
+    assert survey.main(["server-told", "cookie-added"]) == 1
+    said = capsys.readouterr().out
+    assert f"server-told: unnoticed: {HARMLESS['server-told']}" in said
+    assert "cookie-added: unnoticed: a test is missing" in said
+    assert "2 filters, 1 missed: cookie-added" in said
+
+
+def test_names_that_are_none() -> None:
+    assert HARMLESS.keys() <= FILTERS.keys()
+    with pytest.raises(SystemExit, match="2"):
+        survey.main(["no-such"])
