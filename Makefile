@@ -7,7 +7,6 @@ VLLM := $(VENV)/vllm
 WORKERS ?= 5
 KIND_WORKERS ?= 5
 CLUSTER ?= embedded
-
 N ?= 20
 NAMES ?=
 
