@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.survey.filters import FILTERS, HARMLESS, filter_of
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parent.parent.parent
+REPORTS = ROOT / "reports" / "out" / "survey"  # of each filter what the suite said
 GATEWAY = stand_in("envoy_gateway")
 WORKERS = "3"
 
@@ -36,38 +37,47 @@ def main(argv: list[str]) -> int:
     missed = []
     for name in names:
         began = time.monotonic()
-        found = _met(name, argv[end + 1 :])
-        said = f"red: {found}" if found else f"unnoticed: {HARMLESS.get(name, 'a test is missing')}"
+        code, red = _met(name, argv[end + 1 :])
+        if red:
+            said = f"red: {' '.join(red)}"
+        elif code:
+            said = f"no verdict: exit code {code}, see {_output(name)}"
+        else:
+            said = f"unnoticed: {HARMLESS.get(name, 'a test is missing')}"
         print(f"{name}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
-        if not found and name not in HARMLESS:
+        if not red and (code or name not in HARMLESS):
             missed.append(name)
     print(f"{len(names)} filters, {len(missed)} missed{': ' if missed else ''}{', '.join(missed)}")
     return 1 if missed else 0
 
 
-def _met(name: str, options: list[str]) -> str:
-    """What the suite, which ends with its first failure, says is red; "" if nothing is."""
+def _output(name: str) -> Path:
+    return REPORTS / name / "output.txt"
+
+
+def _met(name: str, options: list[str]) -> tuple[int, list[str]]:
+    """The suite, which ends with its first failure: (exit code, what is red)."""
     catalogue = Catalogue().images.items()
     image, flags = next((one, i.flags) for one, i in catalogue if i.module == GATEWAY)
     command = " ".join([sys.executable, "-m", "tests.survey", "--serve", name, *flags])
-    with tempfile.TemporaryDirectory(prefix="survey-") as reports:
+    reports = REPORTS / name
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    with _output(name).open("w") as output:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", "-q", "-n", WORKERS,
              "--dist=worksteal", "-m", "not window and not disposable", "--maxfail=1",
              f"--image={image}={command}", f"--reports={reports}", *options],
-            cwd=ROOT, capture_output=True, text=True, check=False,
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
-        if done.returncode == 0:
-            return ""
-        report = Path(reports) / "conformance.yaml"
-        profiles = yaml.safe_load(report.read_text())["profiles"] if report.exists() else []
-    red = [
+    report = reports / "conformance.yaml"
+    profiles = yaml.safe_load(report.read_text())["profiles"] if report.exists() else []
+    return done.returncode, [
         one["id"]
         for profile in profiles
         for one in profile["requirements"]
         if one["verdict"] == "nonconformant"
     ]
-    return " ".join(red) or (done.stdout + done.stderr).strip().splitlines()[-1]
 
 
 def _serve(name: str, flags: list[str]) -> int:
