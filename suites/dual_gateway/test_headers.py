@@ -5,17 +5,8 @@ from typing import Any
 
 import pytest
 
-from fixtures.evidence import ROUTER
+from fixtures.evidence import ROUTER, unchanged
 from fixtures.evidence.requirements import requirement
-from fixtures.evidence.unchanged import (
-    ANSWERED,
-    ASKED,
-    EVENTS,
-    JSON,
-    expect_answered,
-    expect_asked,
-    expect_host_kept,
-)
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider
 from fixtures.stack.pods import post_from_inside
@@ -85,10 +76,10 @@ def test_header_does_not_reach_vsr(vsr: Vsr, alice: Identity, header: tuple[str,
 @pytest.mark.parametrize("choice", ["auto", MODEL_B.model])
 def test_headers_reach_the_model(vsr: Vsr, alice: Identity, choice: str) -> None:
     """The client's, each once and as it is, and besides them only what gateways and vSR say."""
-    exchange = vsr.ask(alice, HELLO, ASKED, model=choice).expect_status(200)
+    exchange = vsr.ask(alice, HELLO, unchanged.ASKED, model=choice).expect_status(200)
     record = exchange.expect_backend_received(MODEL_B.name)
-    expect_asked(exchange, record, ENDPOINT, SELECTED)
-    expect_host_kept(exchange, record)
+    unchanged.expect_asked(exchange, record, ENDPOINT, SELECTED)
+    unchanged.expect_host_kept(exchange, record)
 
 
 @requirement("DG-21")
@@ -97,10 +88,12 @@ def test_headers_reach_the_model(vsr: Vsr, alice: Identity, choice: str) -> None
 def test_headers_of_the_answer_return(vsr: Vsr, alice: Identity, status: int, stream: bool) -> None:
     """The model's, each as it is and as often as it came, besides them only what gateways and vSR
     say, and the model's bytes."""
-    wish = {"headers": ANSWERED, **({} if status == 200 else {"status": status})}
+    wish = {"headers": unchanged.ANSWERED, **({} if status == 200 else {"status": status})}
     exchange = vsr.ask(alice, HELLO, stream=stream, recorder=wish).expect_status(status)
     record = exchange.expect_backend_received(MODEL_B.name)
-    expect_answered(exchange, record, EVENTS if stream and status == 200 else JSON, "x-vsr-")
+    unchanged.expect_answered(
+        exchange, record, unchanged.EVENTS if stream and status == 200 else unchanged.JSON, "x-vsr-"
+    )
 
 
 @requirement("DG-34")

@@ -4,19 +4,9 @@ import hashlib
 
 import pytest
 
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, unchanged
 from fixtures.evidence.bodies import SIZES, filled
 from fixtures.evidence.requirements import requirement
-from fixtures.evidence.unchanged import (
-    ANSWERED,
-    ASKED,
-    EVENTS,
-    JSON,
-    expect_answered,
-    expect_asked,
-    expect_body_kept,
-    expect_host_kept,
-)
 from fixtures.stack import ECHO, Identity, Provider, Stack
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
@@ -51,7 +41,7 @@ def test_bodies_pass_unchanged(
 @requirement("MP-61")
 @pytest.mark.parametrize("text", ["Přelož mi tuto větu 你好 🙂", "", " ", '\u0000\u202e\\"\n'])
 def test_prompt_passes_unchanged(stack: Stack, heavy_user: Identity, text: str) -> None:
-    """Letters of any script, an empty prompt, and what JSON has to escape; both ways."""
+    """Letters of any script, an empty prompt, and what unchanged.JSON has to escape; both ways."""
     messages = [{"role": "user", "content": text}]
     wish = {"text": text}
     exchange = stack.chat(OPENAI, heavy_user, messages=messages, recorder=wish).expect_status(200)
@@ -70,14 +60,16 @@ def test_method_and_headers_pass_unchanged(
     """The client's headers reach the provider, each once and as it is, and besides them only what
     the gateways say; one of the provider's comes back to the client."""
     path = f"{provider.path}{ECHO}"
-    exchange = stack.send(method, path, heavy_user, b"{}", ASKED)
+    exchange = stack.send(method, path, heavy_user, b"{}", unchanged.ASKED)
     record = exchange.expect_status(200).expect_backend_received(provider.name, ECHO)
     exchange.expect(BACKEND, record.method == method, method, record.method)
-    expect_asked(exchange, record, provider.key_header)
+    unchanged.expect_asked(exchange, record, provider.key_header)
     if provider == LOCAL:  # the others' gateway asks for them by their own names
-        expect_host_kept(exchange, record)
+        unchanged.expect_host_kept(exchange, record)
     found = exchange.response.headers.get_list("x-echo")
-    exchange.expect(CLIENT, found == [ASKED["x-echo"]], ASKED["x-echo"], f"{found}")
+    exchange.expect(
+        CLIENT, found == [unchanged.ASKED["x-echo"]], unchanged.ASKED["x-echo"], f"{found}"
+    )
 
 
 @requirement("MP-61")
@@ -87,11 +79,11 @@ def test_chats_pass_unchanged(
 ) -> None:
     """The provider has the client's bytes, and the client the provider's, with each of its headers
     as it is and as often as it came, and besides them only what the gateways say."""
-    said = {**EVERYTHING, "stream": stream, "recorder": {"headers": ANSWERED}}
+    said = {**EVERYTHING, "stream": stream, "recorder": {"headers": unchanged.ANSWERED}}
     exchange = stack.chat(provider, heavy_user, **said).expect_status(200)
     record = exchange.expect_backend_received(provider.name)
-    expect_body_kept(exchange, record)
-    expect_answered(exchange, record, EVENTS if stream else JSON)
+    unchanged.expect_body_kept(exchange, record)
+    unchanged.expect_answered(exchange, record, unchanged.EVENTS if stream else unchanged.JSON)
 
 
 @requirement("MP-66")
@@ -100,9 +92,9 @@ def test_error_of_a_provider_comes_back(
     stack: Stack, heavy_user: Identity, provider: Provider, status: int
 ) -> None:
     """With the provider's own body and headers, and nobody asks it again."""
-    wish = {"status": status, "headers": ANSWERED}
+    wish = {"status": status, "headers": unchanged.ANSWERED}
     exchange = stack.chat(provider, heavy_user, recorder=wish).expect_status(status)
     record = exchange.expect_backend_received(provider.name)
     code = exchange.json["error"]["code"]
     exchange.expect(CLIENT, code == "as_wished", "the provider's own error", code)
-    expect_answered(exchange, record, JSON)
+    unchanged.expect_answered(exchange, record, unchanged.JSON)

@@ -54,6 +54,8 @@ _REQUESTS = {
     "user-named-twice": """h:headers():add("x-maas-username", "admin")""",
     "token-copied": """local token = h:headers():get("authorization")
         if token then h:headers():add("x-forwarded-authorization", token) end""",
+    "token-under-a-known-name": """local token = h:headers():get("authorization")
+        if token then h:headers():replace("x-forwarded-host", token) end""",
     "request-id-of-all": """h:headers():replace("x-request-id", "0")""",
     "one-in-a-hundred-refused": """asked = (asked or 0) + 1
         if asked % 100 == 0 then h:respond({[":status"] = "503"}, "overflow") end""",
