@@ -1,3 +1,8 @@
 """Registers the plugins: the suite's options and fixtures, and its reports."""
 
-pytest_plugins = ["fixtures.plugin", "fixtures.shared_plugin", "reports.plugin"]
+pytest_plugins = [
+    "fixtures.plugin",
+    "fixtures.selection",
+    "fixtures.shared_plugin",
+    "reports.plugin",
+]

@@ -80,6 +80,29 @@ def test_wrong_citations_stop_the_collection(copy: Path, old: str, new: str, say
     assert says in done.stderr
 
 
+def test_wrong_citations_are_told_by_workers_too(copy: Path) -> None:
+    """In the same words: with xdist only they collect."""
+    test = copy / "suites" / "mixed_providers" / "test_listing.py"
+    test.write_text(test.read_text().replace('"MP-10"', '"MP-100"'))
+    done = suite("suites/mixed_providers", "-q", "-n", "2", cwd=copy)
+    assert done.returncode == 4, done.stdout
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+    assert "test_listing_has_all_models: cites 'MP-100'; there are" in error
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--ignore=suites/maas_gateway", "--ignore-glob=suites/maas_*",
+     "--ignore=suites/maas_gateway/test_topology.py"],
+)  # fmt: skip
+def test_what_is_ignored_needs_no_test(option: str) -> None:
+    """A profile that was not asked for whole; one that was does."""
+    done = suite("suites", option, "--collect-only", "-q")
+    assert done.returncode == 0, done.stderr
+    assert "suites/mixed_providers/" in done.stdout
+
+
 def test_a_subset_leaves_the_rest_not_run(tmp_path: Path) -> None:
     """One requirement's tests run; the report has all, and says what did not run."""
     done = suite("suites", "--requirement=MP-8", f"--reports={tmp_path}", "-q")

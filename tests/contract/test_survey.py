@@ -50,14 +50,14 @@ def test_what_goes_unnoticed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Is missing a test, or harmless for a reason; a run without a verdict says nothing."""
-    monkeypatch.setattr(survey, "_met", lambda name, options: (0, []))
+    monkeypatch.setattr(survey, "_met", lambda *_: (0, []))
     assert survey.main(["server-told"]) == 0
     assert survey.main(["server-told", "cookie-added"]) == 1
     said = capsys.readouterr().out
     assert f"server-told: unnoticed: {HARMLESS['server-told']}" in said
     assert "cookie-added: unnoticed: a test is missing" in said
     assert "2 filters, 1 missed: cookie-added" in said
-    monkeypatch.setattr(survey, "_met", lambda name, options: (4, []))
+    monkeypatch.setattr(survey, "_met", lambda *_: (4, []))
     assert survey.main(["server-told"]) == 1
     assert "server-told: no verdict: exit code 4, see " in capsys.readouterr().out
 

@@ -3,6 +3,8 @@ behind the policies' filter, of answers before it; `h` is the filter's handle.""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 _HELPERS = """
 local function change(h, name, by)
   local found = h:headers():get(name)
@@ -117,15 +119,21 @@ def _whole(on: str, lua: str) -> str:
     return f"{_HELPERS}\nfunction envoy_on_{on}(h)\n{lua}\nend\n"
 
 
-# Name → (whether it alters answers, Lua).
-FILTERS: dict[str, tuple[bool, str]] = {
-    **{name: (False, _whole("request", lua)) for name, lua in _REQUESTS.items()},
-    **{name: (True, _whole("response", lua)) for name, lua in _ANSWERS.items()},
+class Filter(NamedTuple):
+    """`lua`, and whether it alters answers."""
+
+    answers: bool
+    lua: str
+
+
+FILTERS = {
+    **{name: Filter(False, _whole("request", lua)) for name, lua in _REQUESTS.items()},
+    **{name: Filter(True, _whole("response", lua)) for name, lua in _ANSWERS.items()},
 }
 
 
 def filter_of(name: str) -> dict[str, object]:
     """The HTTP filter, as JSON of Envoy's configuration."""
     kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
-    source = {"default_source_code": {"inline_string": FILTERS[name][1]}}
+    source = {"default_source_code": {"inline_string": FILTERS[name].lua}}
     return {"name": "envoy.filters.http.lua", "typed_config": {"@type": kind, **source}}

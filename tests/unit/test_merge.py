@@ -11,7 +11,7 @@ import yaml
 
 from fixtures.evidence import BACKEND, Hop
 from fixtures.evidence.verdicts import Failure, TestResult, judge
-from fixtures.plugin import sharded
+from fixtures.selection import sharded
 from reports import merge
 from reports.compare import differences, load
 from tests.unit.test_reports import KNOWN, written
