@@ -9,6 +9,7 @@ KIND_WORKERS ?= 5
 CLUSTER ?= embedded
 N ?= 20
 NAMES ?=
+AT ?= maas
 
 .PHONY: conformance test mutants bench survey soak kind kind-images report vllm clean
 
@@ -56,9 +57,10 @@ $(VLLM)/.installed: tests/vllm_install.py
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench --cluster=$(CLUSTER)
 
-# What the suite notices of what nobody planned; NAMES of tests/survey/filters.py, or all.
+# What the suite notices of what nobody planned; NAMES of tests/survey/filters.py, or all, in the
+# Envoy of AT: maas, egress or router.
 survey: $(VENV)/.installed
-	$(BIN)/python -m tests.survey $(NAMES)
+	$(BIN)/python -m tests.survey --at $(AT) $(NAMES)
 
 # The suite N times; LOADED=1 keeps every core busy meanwhile.
 soak: $(VENV)/.installed

@@ -19,6 +19,10 @@ DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """How much of the suite each mutant is shown."""
     parser.addoption("--whole", action="store_true", help="mutants: run the whole suite on each")
+    parser.addoption(
+        "--alone", action="store_true",
+        help="mutants: each on a cluster of its own, before the tests of those it shares one with",
+    )  # fmt: skip
 
 
 @pytest.hookimpl(trylast=True)
@@ -36,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def waits(item: pytest.Item) -> bool:
     """Whether a test is of a mutant that takes minutes."""
     params = getattr(getattr(item, "callspec", None), "params", {})
-    return bool(getattr(params.get("mutant"), "windows", False))
+    return any(mutant.windows for mutant in params.get("mutants", ()))
 
 
 class Cluster:

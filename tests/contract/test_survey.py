@@ -8,10 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from embedded.images import envoy_binary
+from manifests import FOLDER
 from tests.survey import __main__ as survey
 from tests.survey.filters import FILTERS, HARMLESS, filter_of
+from tests.survey.places import altered
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
@@ -39,11 +42,39 @@ def test_envoy_takes_every_filter(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_filter_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("place", "name", "noticed"),
+    [
+        ("maas", "query-added", "MP-28"),
+        ("egress", "cookie-dropped", "MP-61"),
+        ("router", "temperature-lost", "DG-57"),
+    ],
+)
+def test_a_filter_is_noticed(
+    place: str, name: str, noticed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """By the requirement that it violates, on a cluster of its own."""
-    assert survey.main(["query-added", "--", "--requirement=MP-28"]) == 0
+    assert survey.main(["--at", place, name, "--", f"--requirement={noticed}"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith("query-added: red: MP-28 ("), said
+    assert said.startswith(f"{name}: red: {noticed} ("), said
+
+
+@pytest.mark.parametrize("name", ["query-added", "usage-lost"])
+def test_where_the_router_is_asked(name: str) -> None:
+    """Requests meet the filter behind the router, answers too; other configurations stay."""
+    text = (FOLDER / "dual-gateway" / "base" / "envoy.yaml").read_text()
+    config = yaml.safe_load(text)
+    found = altered(name, yaml.safe_load(text))
+    (chain,) = found["static_resources"]["listeners"][0]["filter_chains"]
+    filters = chain["filters"][0]["typed_config"]["http_filters"]
+    names = [one["name"].rpartition(".")[2] for one in filters]
+    assert names == (
+        ["lua", "ext_proc", "router"] if FILTERS[name].answers else ["ext_proc", "lua", "router"]
+    )
+    filters[:] = [one for one in filters if "lua" not in one["name"]]
+    assert found == config
+    bare = {"admin": {}, "dynamic_resources": {"ads_config": {}}}
+    assert altered(name, dict(bare)) == bare
 
 
 def test_what_goes_unnoticed(

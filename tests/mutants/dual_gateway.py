@@ -8,7 +8,7 @@ def dg(*numbers: int) -> frozenset[str]:
 
 
 # What wants a 200 or a 503 through the deployed route, whatever else it looks at.
-BY_ROUTE = dg(3, 5, 6, 10, 11, *range(16, 24), 30, 31, 35, 36, 38, 40, 42)
+BY_ROUTE = dg(3, 5, 6, 10, 11, *range(16, 24), 30, 31, 35, 36, 38, 40, 42, 46, *range(53, 58))
 # What uses a variant, which has the deployed route's rules but its own policy.
 BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
 # What tells Model-A from Model-B by the prompt.
@@ -18,7 +18,7 @@ NO_TOKEN_LIMIT = dg(9, 37, 39, 44, 53)
 EVERYTHING = dg(*range(1, 58))
 MUTANTS = [
     # who is served by whom
-    Mutant("maas-api-prefix-kept", dg(1, 10), dg(32)),
+    Mutant("maas-api-prefix-kept", dg(1, 10), dg(32, 33)),
     Mutant("access-review-ignored", dg(2, 33), dg(35)),
     Mutant("vsr-route-too-narrow", dg(3, 26), dg(12)),
     Mutant("listing-by-vsr", dg(4, 26), dg(5)),
@@ -59,7 +59,12 @@ MUTANTS = [
     Mutant("unroutable-to-default", dg(23), dg(30, 38)),
     Mutant("malformed-to-default", dg(23), dg(30, 31)),
     # who is let in
-    Mutant("vsr-open-to-anybody", dg(12, 13, 14, 15, 27), outcomes={"DG-40": "not_extracted"}),
+    Mutant(
+        "vsr-open-to-anybody",
+        dg(12, 13, 14, 15, 27),
+        dg(7, 8, 9, 37, 48, 53),
+        outcomes={"DG-40": "not_extracted"},
+    ),
     Mutant("audience-not-checked", dg(13)),
     Mutant("expiry-not-checked", dg(14)),
     Mutant("unsigned-tokens-taken", dg(15)),
@@ -84,7 +89,7 @@ MUTANTS = [
     Mutant("empty-service-is-an-error", dg(32)),
     # gaps that close, and disputes that end otherwise
     Mutant("bypass-closed", dg(), outcomes={"DG-35": "closed"}),
-    Mutant("billing-header-set", dg(), outcomes={"DG-36": "closed"}),
+    Mutant("billing-header-set", dg(), dg(21), outcomes={"DG-36": "closed"}),
     Mutant("strangers-metered", dg(), outcomes={"DG-37": "closed"}),
     Mutant("tier-of-any-tenant", dg(27), outcomes={"DG-53": "closed"}),
     Mutant("router-asks-for-tokens", dg(), outcomes={"DG-48": "closed"}),
@@ -105,8 +110,9 @@ MUTANTS = [
     Mutant(
         "grants-always-asked",
         dg(),
-        dg(32, 34),
+        dg(7, 8, 9, 27, 28, 32, 34, 37, 53),
         {"DG-41": "needed"},
         overlay="dual-gateway/overlays/poc",
+        apart=frozenset({"poc-policies"}),  # which decides as this overlay does
     ),
 ]

@@ -20,8 +20,8 @@ MUTANTS = [
     # flows
     Mutant("completions-to-nowhere", em(6), em(7, 8, 9)),
     Mutant("host-not-rewritten", em(7), em(18)),
-    Mutant("bridge-past-egress", em(8), BRIDGED | em(20, 23, 28, 30)),
-    Mutant("bridge-prefix-kept", em(9), BRIDGED | em(20, 23, 28, 30)),
+    Mutant("bridge-past-egress", em(8), BRIDGED | em(20, 23, 28, 30, 32, 35)),
+    Mutant("bridge-prefix-kept", em(9), BRIDGED | em(20, 23, 28, 30, 35)),
     Mutant("models-to-nowhere", em(12), em(6, 7, 8, 9)),
     Mutant("answer-names-other-model", em(13), em(35)),
     # listing
@@ -31,7 +31,7 @@ MUTANTS = [
     Mutant("registry-breaks-listing", em(25), em(24), disposables=True),
     Mutant("operator-never-reverts", em(26), disposables=True),
     # who is let in, and how much
-    Mutant("minted-tokens-refused", em(14)),
+    Mutant("minted-tokens-refused", em(14), em(39)),
     Mutant("bridge-open", em(5, 15, 16), em(17)),
     Mutant("audience-not-checked", em(16)),
     Mutant("bridge-tokens-120", em(17)),

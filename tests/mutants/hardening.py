@@ -50,7 +50,8 @@ MUTANTS = [
     Mutant("requests-before-the-policies", hd(32), disposables=True),
     Mutant("fifty-headers", hd(33)),
     Mutant("deep-bodies-break-it", hd(34)),
-    Mutant("what-is-taken-back-stays", hd(40)),
+    # What is broken then stays broken, for all that comes after.
+    Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 43))),
     Mutant("five-reviews-a-second", hd(), outcomes={"HD-35": "present"}),
     Mutant("headers-of-the-request-before", hd(37)),
     Mutant("a-fiftieth-without-headers", hd(37)),

@@ -8,7 +8,7 @@ def mg(*numbers: int) -> frozenset[str]:
 
 
 # Every request needs some of a budget that all users share.
-SHARED_REQUESTS = mg(*range(8, 43))
+SHARED_REQUESTS = mg(*range(8, 43), 54, 55, 56)
 # What is deployed is there, but no client of the suite finds it under the version it knows.
 EVERYTHING = mg(*range(1, 58))
 MUTANTS = [
@@ -45,12 +45,17 @@ MUTANTS = [
     Mutant("premium-requests-more", mg(20)),
     Mutant("enterprise-requests-fewer", mg(21)),
     Mutant("requests-per-gateway", mg(22), SHARED_REQUESTS),
-    Mutant("request-limit-after-upstream", mg(23), mg(19, 20, 21, 25, 26, 27)),
+    Mutant(
+        "request-limit-after-upstream",
+        mg(23),
+        mg(19, 20, 21, 25, 26, 27),
+        apart=frozenset({"default-gateway-limited"}),
+    ),
     Mutant("request-window-halved", mg(24), windows=True),
     Mutant("window-slides", mg(24, 32), windows=True),
     Mutant("counted-after-the-answer", mg(55)),
     # token limits
-    Mutant("free-tokens-120", mg(25)),
+    Mutant("free-tokens-120", mg(25), mg(56), apart=frozenset({"streams-counted-without-usage"})),
     Mutant("premium-tokens-fewer", mg(26)),
     Mutant("enterprise-tokens-more", mg(27)),
     Mutant("limits-off-by-one", mg(19, 20, 21, 25, 26, 27)),

@@ -22,17 +22,17 @@ NO_BUDGET = NO_OPENAI | NO_ANTHROPIC | NO_VLLM | NO_LOCAL | mp(10, 11, 27, 30, 3
 MUTANTS = [
     # rewrites
     Mutant("maas-rewrite-missing", mp(30), NO_ANTHROPIC),
-    Mutant("openai-prefix-wrong", mp(27)),
-    Mutant("vllm-prefix-wrong", mp(33)),
+    Mutant("openai-prefix-wrong", mp(27), mp(28)),
+    Mutant("vllm-prefix-wrong", mp(33), mp(34)),
     Mutant("egress-rewrite-missing", mp(34), NO_VLLM),
     Mutant("egress-doubles-slash", mp(28, 31, 34), NO_OPENAI | NO_ANTHROPIC | NO_VLLM),
     # keys
     Mutant("keys-swapped", mp(29, 32), NO_OPENAI | NO_ANTHROPIC),
-    Mutant("key-not-injected", mp(29), NO_OPENAI),
+    Mutant("key-not-injected", mp(29), NO_OPENAI | mp(61, 63, 66)),
     Mutant("authorization-not-overridden", mp(15, 20, 35), NO_VLLM),
     Mutant("client-key-kept", mp(36)),
     Mutant("key-in-response", mp(37)),
-    Mutant("key-for-everybody", mp(41, 48)),
+    Mutant("key-for-everybody", mp(41, 48), mp(*range(8, 68))),
     Mutant("headers-appended", mp(35, 36), NO_VLLM | NO_OPENAI | NO_ANTHROPIC),
     Mutant("simulator-checks-no-key", mp(5, 6), mp(60)),
     Mutant("vllm-key-not-checked", mp(18), claims=("real_vllm",)),
@@ -45,7 +45,7 @@ MUTANTS = [
     # limits
     Mutant("token-limit-off", mp(43, 45), NO_LIMIT),
     Mutant("limit-answer-ignored", mp(19, 43), NO_LIMIT),
-    Mutant("counters-shared", mp(44), NO_BUDGET),
+    Mutant("counters-shared", mp(44), NO_BUDGET | mp(61, 63, 67)),
     Mutant("counters-per-gateway", mp(), mp(20), outcomes={"MP-47": "across_providers"}),
     Mutant("usage-counted-twice", mp(43)),
     Mutant("streams-not-counted", mp(45)),
@@ -55,10 +55,15 @@ MUTANTS = [
     Mutant("route-to-other-backend", mp(4, 14), NO_ANTHROPIC),
     Mutant("openai-serves-other-model", mp(13), NO_OPENAI),
     Mutant("other-model-served", mp(16), NO_LOCAL),
-    Mutant("model-behind-egress", mp(38)),
+    Mutant("model-behind-egress", mp(38), mp(19, 25)),
     Mutant("model-over-http", mp(40)),
     Mutant("provider-over-tls", mp(21), mp(18)),
-    Mutant("model-path-kept", mp(16), NO_LOCAL | mp(10, 11), {"MP-42": "kept"}),
+    Mutant(
+        "model-path-kept",
+        mp(16),
+        NO_LOCAL | mp(10, 11, 21, 48, 59, 61, 63, 66, 67),
+        {"MP-42": "kept"},
+    ),
     # listing
     Mutant("model-missing-from-listing", mp(10), mp(12)),
     Mutant("registry-ignored", mp(8, 12)),

@@ -35,7 +35,8 @@ class Mutant:
     changes; `windows` and `disposables` say that it takes tests which wait, or which have a
     cluster of their own, to catch it; `overlay` is what is deployed with a fault, if not the
     profile's own. `claims` are capabilities that the cluster is said to have: without a folder and
-    a fault the defect is that it has not. `images` are stand-ins under other images' names."""
+    a fault the defect is that it has not. `images` are stand-ins under other images' names, and
+    `apart` are defects that nobody would see beside this one."""
 
     name: str
     caught: frozenset[str]
@@ -46,17 +47,33 @@ class Mutant:
     overlay: str = ""
     claims: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """The requirements whose tests have to tell."""
+        return self.caught | self.outcomes.keys()
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """Those of which it may alter what the suite says."""
+        return self.judged | self.implied
 
     @property
     def profile(self) -> str:
         """The suite that has to catch it."""
-        first = min(self.caught | self.outcomes.keys())
-        return PROFILES[first[:2]]
+        return PROFILES[min(self.judged)[:2]]
 
     @property
     def is_claim(self) -> bool:
         """Whether nothing is broken but a promise."""
         return self.name.startswith("claims-")
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other defect may be on its cluster: what takes minutes, ruins clusters, or
+        is not in one place."""
+        return bool(self.windows or self.disposables or self.claims or self.images)
 
     @property
     def deployed(self) -> str:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from embedded.images import Catalogue
 from fixtures.evidence.requirements import by_id, read_all
 from tests.mutants import (
     dual_gateway,
@@ -19,18 +17,12 @@ from tests.mutants import (
     maas_gateway,
     mixed_providers,
 )
+from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS
-from tests.mutants.mutant import Mutant
+from tests.mutants.together import Group, together
 from tests.mutants.warm import Server
 
 ROOT = Path(__file__).parent.parent.parent
-MANIFESTS = Path(__file__).parent / "manifests"
-# Stand-in → (image, flags) of the catalogue; of two images of one stand-in the first.
-IMAGES = {
-    image.module.rpartition(".")[2]: (name, image.flags)
-    for name, image in reversed(Catalogue().images.items())
-    if image.module
-}
 MUTANTS = [
     *mixed_providers.MUTANTS,
     *maas_gateway.MUTANTS,
@@ -38,28 +30,6 @@ MUTANTS = [
     *external_models.MUTANTS,
     *hardening.MUTANTS,
 ]
-
-
-def options(mutant: Mutant) -> list[str]:
-    """The suite's options that bring the defect in."""
-    out = [f"--capability={claim}" for claim in mutant.claims]
-    for image, module in mutant.images.items():
-        out.append(f"--image={image}={sys.executable} -m embedded.images {module}")
-    return out + deployment(mutant)
-
-
-def deployment(mutant: Mutant) -> list[str]:
-    """What is deployed: a fault in its profile's overlay, a folder, or the overlay alone."""
-    if mutant.name in FAULTS:
-        module = FAULTS[mutant.name][0].rpartition(".")[2]
-        image, flags = IMAGES[module]
-        command = " ".join([sys.executable, "-m", "tests.mutants.faults", mutant.name, *flags])
-        overlay = ROOT / "manifests" / mutant.deployed
-        return [f"--image={image}={command}", f"--kustomization={overlay}"]
-    folder = MANIFESTS / mutant.name
-    return [
-        f"--kustomization={folder if folder.exists() else ROOT / 'manifests' / mutant.deployed}"
-    ]
 
 
 @pytest.fixture(scope="session")
@@ -81,26 +51,39 @@ def run_suite(
     return code, found, output
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.profile}-{m.name}")
-def test_mutant_is_caught(
-    mutant: Mutant, server: Server, tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
-    """Red where it should be, and green everywhere else: among the tests of the requirements in
-    question, or with `--whole` in the whole suite."""
-    arguments = [*options(mutant), "-m", mutant.selection]
-    if not pytestconfig.getoption("--whole"):
-        cited = mutant.caught | mutant.outcomes.keys()
-        arguments += [f"--requirement={one}" for one in sorted(cited)]
-    code, profile, output = run_suite(server, mutant.profile, arguments, tmp_path)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Several mutants at a time; with `--alone` each by itself before the same tests, with
+    `--whole` before the whole suite."""
+    if "mutants" not in metafunc.fixturenames:
+        return
+    option, groups = metafunc.config.getoption, together(MUTANTS)
+    runs = [(group, group) for group in groups]
+    if option("--alone") or option("--whole"):
+        runs = [((one,), () if option("--whole") else group) for group in groups for one in group]
+    ids = [f"{found[0].profile}-{'+'.join(one.name for one in found)}" for found, _ in runs]
+    metafunc.parametrize(("mutants", "shown"), runs, ids=ids)
+
+
+def test_mutants_are_caught(mutants: Group, shown: Group, server: Server, tmp_path: Path) -> None:
+    """Red, or decided otherwise, where it should be, and nowhere else: before the tests that have
+    to tell the mutants `shown`, or before the whole suite."""
+    arguments = [*options(mutants), "-m", mutants[0].selection]
+    arguments += [f"--requirement={one}" for mutant in shown for one in sorted(mutant.judged)]
+    code, profile, output = run_suite(server, mutants[0].profile, arguments, tmp_path)
     verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}
     red = {one for one, verdict in verdicts.items() if verdict == "nonconformant"}
-    assert mutant.caught <= red, f"not caught: {sorted(mutant.caught - red)}\n{output}"
-    unrelated = red - mutant.caught - mutant.implied
-    assert not unrelated, f"red without a reason: {sorted(unrelated)}\n{output}"
     decided = profile.get("disputed", {}) | {
         one: verdict.removeprefix("gap ") for one, verdict in profile.get("gaps", {}).items()
     }
-    assert {one: decided.get(one) for one in mutant.outcomes} == mutant.outcomes
+    for mutant in mutants:
+        missed = sorted(mutant.caught - red)
+        assert not missed, f"{mutant.name}: not caught: {missed}\n{output}"
+        assert mutant.outcomes.items() <= decided.items(), f"{mutant.name}: {decided}"
+    for mutant in (one for one in shown if one not in mutants):
+        told = mutant.outcomes.items() & decided.items()
+        assert not told, f"decided as by {mutant.name}, without it: {sorted(told)}"
+    unrelated = red.difference(*(one.caught | one.implied for one in mutants))
+    assert not unrelated, f"red without a reason: {sorted(unrelated)}\n{output}"
     assert code == (1 if red else 0)
 
 
@@ -120,7 +103,7 @@ def test_closed_gap_is_news(server: Server, tmp_path: Path, more: list[str], exp
 def test_every_requirement_has_a_mutant() -> None:
     """One that no defect surely turns red, or decides otherwise, is not tested."""
     known = by_id(read_all(ROOT / "suites")).values()
-    touched = {one for m in MUTANTS for one in m.caught | m.outcomes.keys()}
+    touched = {one for m in MUTANTS for one in m.judged}
     assert {one.id for one in known} - touched == set()
 
 
