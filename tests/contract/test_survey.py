@@ -42,21 +42,11 @@ def test_envoy_takes_every_filter(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("place", "name", "noticed"),
-    [
-        ("maas", "query-added", "MP-28"),
-        ("egress", "cookie-dropped", "MP-61"),
-        ("router", "temperature-lost", "DG-57"),
-    ],
-)
-def test_a_filter_is_noticed(
-    place: str, name: str, noticed: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_filter_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     """By the requirement that it violates, on a cluster of its own."""
-    assert survey.main(["--at", place, name, "--", f"--requirement={noticed}"]) == 0
+    assert survey.main(["query-added", "--", "--requirement=MP-28"]) == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"{name}: red: {noticed} ("), said
+    assert said.startswith("query-added: red: MP-28 ("), said
 
 
 @pytest.mark.parametrize("name", ["query-added", "usage-lost"])

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from fixtures.evidence.requirements import by_id, read_all
+from manifests import FOLDER
 from tests.mutants import (
     dual_gateway,
     external_models,
@@ -19,8 +20,10 @@ from tests.mutants import (
 )
 from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS
+from tests.mutants.mutant import OVERLAYS, PROFILES
 from tests.mutants.together import Group, together
 from tests.mutants.warm import Server
+from tests.survey.places import command
 
 ROOT = Path(__file__).parent.parent.parent
 MUTANTS = [
@@ -98,6 +101,23 @@ def test_closed_gap_is_news(server: Server, tmp_path: Path, more: list[str], exp
     assert profile["gaps"]["DG-35"] == "gap closed"
     assert "DG-35 No per-model RBAC behind vSR: gap closed" in output
     assert code == expected
+
+
+SURVEYED = [("egress", "cookie-dropped", "MP-61"), ("router", "cookie-dropped", "DG-57")]
+
+
+@pytest.mark.parametrize(("place", "name", "noticed"), SURVEYED)
+def test_filters_of_the_survey_get_in(
+    server: Server, tmp_path: Path, place: str, name: str, noticed: str
+) -> None:
+    """Into the Envoys that are not the MaaS gateway's."""
+    profile = PROFILES[noticed[:2]]
+    deployed = f"--kustomization={FOLDER / OVERLAYS[profile]}"
+    arguments = [command(place, name), deployed, f"--requirement={noticed}"]
+    code, found, output = run_suite(server, profile, arguments, tmp_path)
+    verdicts = {r["id"]: r["verdict"] for r in found["requirements"]}
+    assert verdicts[noticed] == "nonconformant", output
+    assert code == 1
 
 
 def test_every_requirement_has_a_mutant() -> None:

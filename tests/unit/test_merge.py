@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence import BACKEND, Hop
 from fixtures.evidence.verdicts import Failure, TestResult, judge
 from fixtures.selection import sharded
 from reports import merge
 from reports.compare import differences, load
-from tests.unit.test_reports import KNOWN, written
+from tests.unit.test_reports import KNOWN, dumped, written
 
 WAY = [Hop("client", "", "sent GET /"), Hop("client", "", "got 200")]
 
@@ -45,7 +44,7 @@ def parts(folder: Path, of: int = 2, **more: Any) -> list[Path]:
         judged = judge(KNOWN, every[number - 1 :: of], dict.fromkeys(KNOWN, 2))
         report = written(judged, shard=(number, of), **more)
         paths.append(folder / f"{number}.yaml")
-        paths[-1].write_text(yaml.safe_dump(report))
+        paths[-1].write_text(dumped(report))
     return paths
 
 
@@ -95,7 +94,7 @@ def test_parts_of_other_runs_are_refused(
     other.mkdir()
     kind = parts(other, cluster="kind")
     whole = tmp_path / "whole.yaml"
-    whole.write_text(yaml.safe_dump(written(judge(KNOWN, results()))))
+    whole.write_text(dumped(written(judge(KNOWN, results()))))
     for words, says in (
         ([first], "each part once is wanted; missing or doubled: 2/2"),
         ([first, first, second], "missing or doubled: 1/2"),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence import BACKEND, CLIENT, EGRESS, MAAS, Hop
 from fixtures.evidence.requirements import by_id, read_all
@@ -19,7 +18,7 @@ from reports.progress import Progress
 from reports.signoff import __main__ as command
 from reports.signoff.decision import Decision, decide
 from reports.signoff.flows import CLUSTER, flows
-from tests.unit.test_reports import written
+from tests.unit.test_reports import dumped, written
 
 KNOWN = by_id(read_all(Path(__file__).parent.parent.parent / "suites"))
 WAY = [
@@ -135,7 +134,7 @@ def test_flow_shows_what_was_seen_at_each_hop() -> None:
 def past(folder: Path, date: str, red: tuple[str, ...] = (), **more: Any) -> None:
     report = written(judged({one: failure(BACKEND) for one in red}), **more)
     report["date"] = date
-    history.keep(folder, yaml.safe_dump(report), date, report["cluster"]["name"])
+    history.keep(folder, dumped(report), date, report["cluster"]["name"])
 
 
 def test_history_knows_since_when(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_page_of_a_report_that_there_is(tmp_path: Path, capsys: pytest.CaptureFi
     """The same verdicts, from its file alone; and what is none is refused."""
     report = written(judged({"MP-28": failure(BACKEND), "MG-1": failure("", text="no Gateway")}))
     file = tmp_path / "conformance.yaml"
-    file.write_text(yaml.safe_dump(report))
+    file.write_text(dumped(report))
     assert command.main([str(file), "--baseline", str(file)]) == 0
     page = (tmp_path / "signoff.html").read_text()
     assert "Do not ship" in page
