@@ -27,20 +27,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mutants that wait for windows far from each other: while one waits, others have the
-    processors. xdist gives each worker its run of the list, and none of them at its end."""
+    """Mutants that wait for minutes far from each other, and none at an end: while one waits,
+    others have the processors. xdist gives each worker its run of the list."""
     waiting = [item for item in items if waits(item)]
     rest = [item for item in items if item not in waiting]
-    apart = len(rest) // (len(waiting) + 1)
+    apart = len(rest) // max(1, len(waiting))
     for number, item in enumerate(waiting):
-        rest.insert(number * (apart + 1), item)
+        rest.insert(number * (apart + 1) + apart // 2, item)
     items[:] = rest
 
 
 def waits(item: pytest.Item) -> bool:
-    """Whether a test is of a mutant that takes minutes."""
+    """Whether a test is of a mutant that takes minutes, for windows or clusters of its own."""
     params = getattr(getattr(item, "callspec", None), "params", {})
-    return any(mutant.windows for mutant in params.get("mutants", ()))
+    return any(one.windows or one.disposables for one in params.get("mutants", ()))
 
 
 class Cluster:
