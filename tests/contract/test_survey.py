@@ -13,7 +13,8 @@ import yaml
 from embedded.images import envoy_binary
 from manifests import FOLDER
 from tests.survey import __main__ as survey
-from tests.survey.filters import FILTERS, HARMLESS, filter_of
+from tests.survey import places
+from tests.survey.filters import FILTERS, HARMLESS, HARMLESS_AT, filter_of
 from tests.survey.places import altered
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
@@ -73,6 +74,8 @@ def test_what_goes_unnoticed(
     """Is missing a test, or harmless for a reason; a run without a verdict says nothing."""
     monkeypatch.setattr(survey, "_met", lambda *_: (0, []))
     assert survey.main(["server-told"]) == 0
+    assert survey.main(["--at", "egress", "host-with-port"]) == 0
+    assert survey.main(["host-with-port"]) == 1
     assert survey.main(["server-told", "cookie-added"]) == 1
     said = capsys.readouterr().out
     assert f"server-told: unnoticed: {HARMLESS['server-told']}" in said
@@ -85,5 +88,7 @@ def test_what_goes_unnoticed(
 
 def test_names_that_are_none() -> None:
     assert HARMLESS.keys() <= FILTERS.keys()
+    assert HARMLESS_AT.keys() <= places.PLACES.keys()
+    assert all(names.keys() <= FILTERS.keys() for names in HARMLESS_AT.values())
     with pytest.raises(SystemExit, match="2"):
         survey.main(["no-such"])
