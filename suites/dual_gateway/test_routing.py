@@ -25,6 +25,7 @@ PROMPTS = [
     (HELLO, MODEL_B),
     ("Přelož mi tuto větu 你好", MODEL_B),
 ]
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 
 
 @requirement("DG-16")
@@ -112,10 +113,11 @@ def test_model_is_rewritten(
     vsr: Vsr, alice: Identity, prompt: str, model: Provider, name: str
 ) -> None:
     """`model` is the receiver's own name; the prompt and the parameters are the client's."""
-    exchange = vsr.ask(alice, prompt, model=name, temperature=0.25, seed=7)
+    asked = {"temperature": 0.25, "seed": 7, "stop": ["\n", "é"], "tools": [TOOL]}
+    exchange = vsr.ask(alice, prompt, model=name, **asked)
     body = exchange.expect_backend_received(model.name).json
-    found = (body["model"], body["temperature"], body["max_tokens"], body["seed"])
-    wanted = (model.model, 0.25, 10, 7)
+    wanted = {"model": model.model, "max_tokens": 10, **asked}
+    found = {key: body.get(key) for key in wanted}
     exchange.expect(ROUTER, found == wanted, f"a body with {wanted}", f"{found}")
     said = body["messages"][-1]
     exchange.expect(ROUTER, said == {"role": "user", "content": prompt}, prompt, f"{said}")

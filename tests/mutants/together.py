@@ -1,5 +1,5 @@
-"""Which defects share a cluster, and one run of the suite: a third of the time that a mutant of its
-own takes is its cluster's.
+"""Which defects share a cluster, and one run of the suite: of what a mutant by itself costs, two
+thirds are its cluster.
 
 They are of one profile, altered in different places of one deployment, and nothing that the suite
 says of one may come from another: none is known to touch (`caught`, `implied`) what another has to
