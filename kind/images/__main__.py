@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from kind.components import Image, Table, table
 from kind.images import containers, debian, golang, node, ours
 from kind.images.tools import digest, side_by_side, step
 
+Jobs = list[Callable[[], object]]
 _REGISTRY_CONFIG = "etc/docker/registry/config.yml"
 
 
@@ -32,12 +34,12 @@ def build_all(found: Table) -> None:
     cache().mkdir(parents=True, exist_ok=True)
     engine.ensure()
     roots = {"slim": debian.SLIM, "node": debian.NODE}
-    bootstraps = [partial(debian.root_tar, *one) for one in roots.items()]
-    modules = [
+    bootstraps: Jobs = [partial(debian.root_tar, *one) for one in roots.items()]
+    modules: Jobs = [
         partial(golang.programs if one.programs else golang.folder, one)
         for one in found.modules.values()
     ]
-    side_by_side([*bootstraps, *modules])
+    side_by_side(bootstraps + modules)
     for tool in ("kind", "helm"):
         golang.host_tool(found.modules[tool], tool)
     slim = _slim()
@@ -50,8 +52,10 @@ def build_all(found: Table) -> None:
     at = registry.start(image)
     node_image = node.build(found, engine.restricted())
     (cache() / "node-image").write_text(node_image)
-    built = [one for one in found.images if _build(found, one, slim, at)]
-    print(f"{len(found.images)} images at {at}, {len(built)} of them new; node: {node_image}")
+    bases: Jobs = [partial(base, slim) for base in (ours.stand_ins, ours.suite)]
+    side_by_side([*bases, golang.pause])  # many images have them in common
+    new = sum(side_by_side([partial(_build, found, one, slim, at) for one in found.images]))
+    print(f"{len(found.images)} images at {at}, {new} of them new; node: {node_image}")
 
 
 def node_image() -> str:

@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kind import KindError
 
 LAST_LINES = 15
+T = TypeVar("T")
 
 
 def run(
@@ -121,9 +122,9 @@ def _said(what: str, how: str) -> None:
         _open.clear()
 
 
-def side_by_side(jobs: Sequence[Callable[[], object]]) -> None:
-    """Do jobs, two at a time: one computes while another downloads. Raises what the first of them
-    raises that fails, and begins none after it."""
+def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Do jobs, two at a time: one computes while another downloads or writes; what they return.
+    Raises what the first of them raises that fails, and begins none after it."""
     with ThreadPoolExecutor(2) as pool:
         begun = [pool.submit(job) for job in jobs]
         try:
@@ -132,3 +133,4 @@ def side_by_side(jobs: Sequence[Callable[[], object]]) -> None:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return [one.result() for one in begun]
