@@ -47,12 +47,12 @@ RESTART_SECONDS = 0.2
 log = logging.getLogger("embedded")
 
 
-def run(config: Config, zygote: Zygote) -> None:
+def run(config: Config, zygote: Zygote, network: net.Network) -> None:
     """Run the cluster until SIGTERM, SIGINT, or the end of the lifeline."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_run(config, zygote))
+        runner.run(_run(config, zygote, network))
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -61,7 +61,7 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _run(config: Config, zygote: Zygote) -> None:
+async def _run(config: Config, zygote: Zygote, network: net.Network) -> None:
     state = State(config.name)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,7 +69,6 @@ async def _run(config: Config, zygote: Zygote) -> None:
         loop.add_signal_handler(number, stop.set)
     if config.lifeline:
         loop.add_reader(sys.stdin.fileno(), lambda: _lifeline(loop, stop))
-    network = net.claim()
     zygote.attach(stop.set)
     async with _parts(config, zygote, network, state, stop):
         await stop.wait()
@@ -104,7 +103,7 @@ async def _parts(
     server = _server(app, authority, network, state.folder)
     _system_objects(api, network)
     forwarder, dns = Forwarder(api), DnsServer(api)
-    await dns.listen(network.dns)
+    await dns.listen(network.dns_socket)
     deployments = Deployments(api)
     serving = asyncio.create_task(server.serve(sockets=[network.api_socket]))
     parts = {

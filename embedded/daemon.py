@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 
+from embedded import net
 from embedded.apiserver.status import ApiError
 from embedded.config import Config
 from embedded.errors import EmbeddedError
@@ -20,11 +21,16 @@ from manifests import ManifestError
 
 def main(text: str) -> None:
     config = Config(**json.loads(text))
-    zygote = Zygote.fork()  # before anything starts a thread
+    try:
+        network = net.claim()
+    except EmbeddedError as error:
+        sys.exit(str(error))
+    # Before anything starts a thread; it holds the network until the last container has ended.
+    zygote = Zygote.fork(without=[network.api_socket, network.dns_socket])
     from embedded.cluster import run
 
     try:
-        run(config, zygote)
+        run(config, zygote, network)
     except (EmbeddedError, ManifestError, ApiError) as error:
         sys.exit(str(error))
     finally:

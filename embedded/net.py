@@ -8,6 +8,7 @@ run too, nothing is shifted: its image says so with `$CLUSTER_PORTS`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -29,13 +30,14 @@ def unprivileged(port: int) -> int:
 class Network:
     """The addresses of one cluster: 127.<index>.0.0/16.
 
-    `lock` keeps other clusters out, until the last process of this one has ended; `api_socket` is
-    bound to the API's address and port.
+    `lock` keeps other clusters out, until the last process of this one has ended; `api_socket` and
+    `dns_socket` are bound to the API's and the DNS server's address and port.
     """
 
     index: int
     lock: socket.socket
     api_socket: socket.socket
+    dns_socket: socket.socket
 
     @property
     def api(self) -> str:
@@ -55,21 +57,26 @@ class Network:
 
 
 def claim(first: int = FIRST, last: int = LAST) -> Network:
-    """Take the first /16 that no cluster has and whose API port is free.
+    """Take the first /16 that no cluster has and whose API and DNS ports are free.
 
     It is free again when this process ends. Raises EmbeddedError when there is none.
     """
     for index in range(first, last):
-        lock = socket.socket()
-        try:
-            lock.bind((f"127.{index}.0.2", API_PORT))  # nobody listens: it is taken, that is all
-            api_socket = socket.create_server((f"127.{index}.0.1", API_PORT), backlog=512)
-        except OSError:  # another cluster's, or somebody else's program
-            lock.close()
-            continue
-        return Network(index, lock, api_socket)
+        with contextlib.ExitStack() as taken:
+            try:
+                lock = taken.enter_context(socket.socket())
+                # Nobody listens: it is taken, that is all.
+                lock.bind((f"127.{index}.0.2", API_PORT))
+                api = socket.create_server((f"127.{index}.0.1", API_PORT), backlog=512)
+                taken.enter_context(api)
+                dns = taken.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                dns.bind((f"127.{index}.0.10", DNS_PORT))
+            except OSError:  # another cluster's, or somebody else's program
+                continue
+            taken.pop_all()
+            return Network(index, lock, api, dns)
     raise EmbeddedError(
         f"no free network: all of 127.{first}.0.0/16 to 127.{last - 1}.0.0/16 are taken by running "
-        f"clusters, or something listens on their port {API_PORT}; end some with "
+        f"clusters, or something listens on their ports {API_PORT} and {DNS_PORT}; end some with "
         "`python -m embedded down --name NAME`"
     )

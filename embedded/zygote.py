@@ -28,7 +28,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -111,12 +111,14 @@ class Zygote:
         self._on_gone: Callable[[], None] = lambda: None
 
     @classmethod
-    def fork(cls) -> Zygote:
-        """Fork it; call this before any thread or event loop exists."""
+    def fork(cls, without: Sequence[socket.socket] = ()) -> Zygote:
+        """Fork it; call this before any thread or event loop exists. It has all that is open here
+        but for the sockets `without`."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            ours.close()
+            for one in (ours, *without):
+                one.close()
             try:
                 _serve(theirs)
             finally:
@@ -237,6 +239,9 @@ def _serve(sock: socket.socket) -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+    for pid in children:  # whoever waits for this process waits for all
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
 
 
 def _reap(children: set[int]) -> list[tuple[int, int]]:

@@ -34,9 +34,10 @@ class DnsServer(asyncio.DatagramProtocol):
         self._api = api
         self._transport: asyncio.DatagramTransport | None = None
 
-    async def listen(self, address: str) -> None:
+    async def listen(self, sock: socket.socket) -> None:
+        """Answer at a bound socket."""
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: self, local_addr=(address, DNS_PORT))
+        await loop.create_datagram_endpoint(lambda: self, sock=sock)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)

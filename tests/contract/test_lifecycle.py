@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from embedded import net
+from embedded.errors import EmbeddedError
 from embedded.state import State, alive
 from tests.conftest import ROOT
 
@@ -90,6 +93,26 @@ def test_up_status_second_up_and_down(name: str) -> None:
     assert down.returncode == 0
     assert gone(name, network)
     assert "not running" in embedded("status", "--name", name).stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+def test_network_is_free_when_nobody_has_it(name: str, number: signal.Signals) -> None:
+    """The next cluster could not have a container's address while one of them listens there."""
+    assert embedded("up", "--name", name).returncode == 0
+    network, info = network_of(name), State(name).info()
+    assert info is not None
+    index = int(network.split(".")[1])
+    os.kill(info.pid, number)
+    deadline = time.monotonic() + 20
+    while True:
+        assert time.monotonic() < deadline, "its network is not free after 20 s"
+        with contextlib.suppress(EmbeddedError):
+            taken = net.claim(index, index + 1)
+            break
+    left = listening(network)
+    for sock in (taken.lock, taken.api_socket, taken.dns_socket):
+        sock.close()
+    assert len(left) == 1, f"beside the API of the next one: {left}"
 
 
 @pytest.mark.parametrize("victim", ["cluster", "zygote"])

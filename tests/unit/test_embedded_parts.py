@@ -19,7 +19,7 @@ from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, canonical
 from embedded.images.maas.maas_api import account_name
-from embedded.net import claim
+from embedded.net import Network, claim
 from embedded.selectors import select
 from manifests import ManifestError, render
 
@@ -203,22 +203,32 @@ def test_printer_column_paths() -> None:
     assert jsonpath(obj, ".status.none") == []
 
 
-def test_networks_are_exclusive_and_pass_over_a_busy_port() -> None:
+@pytest.mark.parametrize(
+    ("busy", "kind"),
+    [(("127.251.0.1", 6443), socket.SOCK_STREAM), (("127.251.0.10", 10053), socket.SOCK_DGRAM)],
+    ids=["api", "dns"],
+)
+def test_networks_are_exclusive_and_pass_over_a_busy_port(
+    busy: tuple[str, int], kind: socket.SocketKind
+) -> None:
+    """As those of a cluster that is ending, or somebody else's."""
 
-    blocker = socket.create_server(("127.251.0.1", 6443))
-    first = claim(251, 253)
-    try:
-        assert first.api == "127.252.0.1"
-        with pytest.raises(EmbeddedError, match="no free network"):
-            claim(251, 253)
-    finally:
-        first.api_socket.close()
-        first.lock.close()
-        blocker.close()
+    def give_back(network: Network) -> None:
+        for sock in (network.lock, network.api_socket, network.dns_socket):
+            sock.close()
+
+    with socket.socket(type=kind) as blocker:
+        blocker.bind(busy)
+        first = claim(251, 253)
+        try:
+            assert first.api == "127.252.0.1"
+            with pytest.raises(EmbeddedError, match="no free network"):
+                claim(251, 253)
+        finally:
+            give_back(first)
     again = claim(251, 253)
     assert again.api == "127.251.0.1"
-    again.api_socket.close()
-    again.lock.close()
+    give_back(again)
 
 
 @pytest.mark.parametrize(
