@@ -21,7 +21,7 @@ test: $(VENV)/.installed $(BIN)/kubectl
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 5 --dist worksteal
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests -q -n 6 --dist worksteal
 
 # Every defect against the whole suite: red where it should be, and nowhere else.
 mutants: $(VENV)/.installed

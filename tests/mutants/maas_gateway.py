@@ -28,7 +28,12 @@ MUTANTS = [
     # access and identity
     Mutant("audience-not-checked", mg(8)),
     Mutant("lowest-tier-wins", mg(9, 17, 18), mg(14, 16, 20, 21, 26, 27)),
-    Mutant("tier-lookup-fails", mg(9, 19, 25), mg(14, 15, 16, *range(20, 33))),
+    Mutant(
+        "tier-lookup-fails",
+        mg(9, 19, 25),
+        mg(14, 15, 16, *range(20, 33)),
+        apart=frozenset({"tier-by-namespace", "default-gateway-limited"}),
+    ),
     Mutant("no-tier-may", mg(10), SHARED_REQUESTS),
     Mutant("tiers-open-to-all", mg(11, 12), mg(36)),
     Mutant("premium-model-for-free", mg(11), mg(36)),
@@ -55,7 +60,12 @@ MUTANTS = [
     Mutant("window-slides", mg(24, 32), windows=True),
     Mutant("counted-after-the-answer", mg(55)),
     # token limits
-    Mutant("free-tokens-120", mg(25), mg(56), apart=frozenset({"streams-counted-without-usage"})),
+    Mutant(
+        "free-tokens-120",
+        mg(25),
+        mg(56),
+        apart=frozenset({"streams-counted-without-usage", "errors-counted"}),
+    ),
     Mutant("premium-tokens-fewer", mg(26)),
     Mutant("enterprise-tokens-more", mg(27)),
     Mutant("limits-off-by-one", mg(19, 20, 21, 25, 26, 27)),

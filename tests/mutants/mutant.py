@@ -72,7 +72,7 @@ class Mutant:
     @property
     def is_alone(self) -> bool:
         """Whether no other defect may be on its cluster: what takes minutes, ruins clusters, or
-        is not in one place."""
+        is no defect of what is deployed."""
         return bool(self.windows or self.disposables or self.claims or self.images)
 
     @property

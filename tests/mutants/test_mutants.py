@@ -70,7 +70,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_mutants_are_caught(mutants: Group, shown: Group, server: Server, tmp_path: Path) -> None:
     """Red, or decided otherwise, where it should be, and nowhere else: before the tests that have
     to tell the mutants `shown`, or before the whole suite."""
-    arguments = [*options(mutants), "-m", mutants[0].selection]
+    arguments = [*options(mutants, tmp_path / "deployed"), "-m", mutants[0].selection]
     arguments += [f"--requirement={one}" for mutant in shown for one in sorted(mutant.judged)]
     code, profile, output = run_suite(server, mutants[0].profile, arguments, tmp_path)
     verdicts = {r["id"]: r["verdict"] for r in profile["requirements"]}

@@ -164,7 +164,9 @@ def _cluster(config: str, lifeline: int, log: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     for source, number in ((lifeline, 0), (log, 1), (log, 2)):
         os.dup2(source, number)
+    # A server that configures logging would close pytest's when their descriptors are others'.
+    logging.shutdown()
+    logging.getLogger().handlers.clear()
     os.closerange(3, 4096)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-    logging.getLogger().handlers.clear()  # pytest's
     daemon.main(config)

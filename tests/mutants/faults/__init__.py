@@ -1,6 +1,6 @@
-"""Component faults: a stand-in with one defect, run in place of the right one.
+"""Component faults: a stand-in with defects, run in place of the right one.
 
-`python -m tests.mutants.faults FAULT ARG…` breaks one function of a stand-in and runs it;
+`python -m tests.mutants.faults FAULT[+FAULT…] ARG…` breaks functions of a stand-in and runs it;
 `--image NAME=…` of the cluster puts it in. Nothing in the stand-ins knows of faults. They are
 grouped by the profile that first needed them.
 """

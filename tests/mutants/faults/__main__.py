@@ -1,12 +1,14 @@
-"""Run a stand-in with a defect: `python -m tests.mutants.faults FAULT ARG…`."""
+"""Run a stand-in with defects: `python -m tests.mutants.faults FAULT[+FAULT…] ARG…`."""
 
 import importlib
 import sys
 
 from tests.mutants.faults import FAULTS
 
-name, *arguments = sys.argv[1:]
-module_name, breaks = FAULTS[name]
+names, *arguments = sys.argv[1:]
+faults = [FAULTS[name] for name in names.split("+")]
+(module_name,) = {module for module, _ in faults}
 module = importlib.import_module(module_name)
-breaks(module)
+for _, breaks in faults:
+    breaks(module)
 module.main(arguments)
