@@ -37,6 +37,7 @@ from embedded.node.kubelet import Kubelet
 from embedded.node.services import ClusterIPs, Forwarder
 from embedded.state import Info, State, started
 from embedded.tls import Authority
+from embedded.web import Server
 from embedded.zygote import Zygote
 from manifests import DOMAIN, FOLDER, render
 
@@ -135,8 +136,7 @@ async def _parts(
             task.cancel()
         await kubelet.close()
         forwarder.close()
-        server.should_exit = True
-        server.force_exit = True  # idle clients would be waited for: they need not say good-bye
+        server.end()
         await asyncio.gather(serving, *tasks, return_exceptions=True)
 
 
@@ -155,9 +155,7 @@ def _problem(task: asyncio.Task[Any]) -> BaseException | None:
     return None if task.cancelled() else task.exception()
 
 
-def _server(
-    app: ApiServer, authority: Authority, network: net.Network, folder: Path
-) -> uvicorn.Server:
+def _server(app: ApiServer, authority: Authority, network: net.Network, folder: Path) -> Server:
     names = [network.api, "kubernetes", "kubernetes.default", "kubernetes.default.svc"]
     chain, key = authority.issue([*names, "kubernetes.default.svc.cluster.local"])
     (folder / "api.crt").write_bytes(chain)
@@ -174,7 +172,7 @@ def _server(
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=1 << 20,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     return server
 

@@ -27,14 +27,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mutants that wait for minutes far from each other, and none at an end: while one waits,
+    """Mutants that wait for minutes far from each other, and none near an end: while one waits,
     others have the processors. xdist gives each worker its run of the list."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     waiting = [item for item in items if waits(item)]
     rest = [item for item in items if item not in waiting]
-    apart = len(rest) // max(1, len(waiting))
-    for number, item in enumerate(waiting):
-        rest.insert(number * (apart + 1) + apart // 2, item)
-    items[:] = rest
+    items.clear()
+    for worker in range(workers):
+        mine, theirs = waiting[worker::workers], _part(rest, worker, workers)
+        early = len(theirs) * 2 // 3 // max(1, len(mine))
+        for number, item in enumerate(mine):
+            theirs.insert(number * (early + 1), item)
+        items += theirs
+
+
+def _part(items: list[pytest.Item], number: int, of: int) -> list[pytest.Item]:
+    """One of so many runs of a list."""
+    return items[len(items) * number // of : len(items) * (number + 1) // of]
 
 
 def waits(item: pytest.Item) -> bool:

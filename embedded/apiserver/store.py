@@ -40,6 +40,7 @@ class Store:
             lambda: deque(maxlen=HISTORY)
         )
         self._watchers: dict[tuple[str, str], set[asyncio.Queue[Event]]] = defaultdict(set)
+        self._news = asyncio.Event()
 
     def get(self, resource: tuple[str, str], key: Key) -> Object | None:
         return self._objects[resource].get(key)
@@ -74,6 +75,13 @@ class Store:
         self._history[resource].append(event)
         for queue in self._watchers[resource]:
             queue.put_nowait(event)
+        self._news.set()
+
+    async def changed(self, since: int) -> None:
+        """Wait for any change after revision `since`."""
+        while self.revision <= since:
+            self._news.clear()
+            await self._news.wait()
 
     async def watch(self, resource: tuple[str, str], since: int) -> AsyncIterator[Event]:
         """Every change after revision `since`, for ever; raises 410 if it is too old."""

@@ -17,6 +17,7 @@ from embedded.controllers.loop import Key, own_key, run
 
 Object = dict[str, Any]
 log = logging.getLogger("embedded.controllers")
+_PAUSE_SECONDS = 0.1
 
 
 class Namespaces:
@@ -43,14 +44,20 @@ class Namespaces:
 
     async def _empty(self) -> None:
         """Delete what is in a Terminating Namespace until nothing is left, then itself."""
+        store = self._api.store
         while True:
-            for namespace in list(self._api.store.objects(self._namespaces.id)):
-                if "deletionTimestamp" in namespace["metadata"]:
-                    try:
-                        self._empty_one(namespace)
-                    except Exception:
-                        log.exception("emptying Namespace %s", namespace["metadata"]["name"])
-            await asyncio.sleep(0.05)
+            seen = store.revision
+            ending = [
+                namespace
+                for namespace in store.objects(self._namespaces.id)
+                if "deletionTimestamp" in namespace["metadata"]
+            ]
+            for namespace in ending:
+                try:
+                    self._empty_one(namespace)
+                except Exception:
+                    log.exception("emptying Namespace %s", namespace["metadata"]["name"])
+            await (asyncio.sleep(_PAUSE_SECONDS) if ending else store.changed(seen))
 
     def _empty_one(self, namespace: Object) -> None:
         name, left = namespace["metadata"]["name"], 0
@@ -84,12 +91,11 @@ class GarbageCollector:
         self._api = api
 
     async def run(self) -> None:
-        seen = 0
         while True:
-            if self._api.store.revision != seen:
-                seen = self._api.store.revision
-                self._collect()
-            await asyncio.sleep(0.1)
+            seen = self._api.store.revision
+            self._collect()
+            await asyncio.sleep(_PAUSE_SECONDS)  # what changes together is looked at together
+            await self._api.store.changed(seen)
 
     def _collect(self) -> None:
         alive: set[str] = set()

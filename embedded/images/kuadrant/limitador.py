@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 import yaml
 from envoy.service.ratelimit.v3 import rls_pb2
 from starlette.applications import Starlette
@@ -29,11 +27,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
-from embedded import cel, rpc
+from embedded import cel, rpc, web
 
 OK, OVER_LIMIT = rls_pb2.RateLimitResponse.OK, rls_pb2.RateLimitResponse.OVER_LIMIT
 HTTP_PORT, PORT = 8080, 8081
 _RELOAD_SECONDS = 0.05
+_WRITTEN_SECONDS = 1.0
 Entries = list[dict[str, str]]
 
 
@@ -176,11 +175,7 @@ class Shown:
             Route("/status", self._status),
             Route("/counters/{namespace:path}", self._shown_counters),
         ]
-        config = uvicorn.Config(
-            Starlette(routes=routes), host=os.environ["POD_IP"], port=port, lifespan="off",
-            log_level="warning",
-        )  # fmt: skip
-        await uvicorn.Server(config).serve()
+        await web.server(Starlette(routes=routes), port, log_level="warning").serve()
 
     async def _status(self, _: Request) -> PlainTextResponse:
         return PlainTextResponse("OK")
@@ -241,12 +236,19 @@ class Reader:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._path, self._limits, self._seen = path, limits, ""
+        self._looked_at: tuple[int, int] = (0, 0)
 
     def read(self) -> None:
+        """Read it, unless it is the file that was read already, and is not being written."""
         try:
+            found = self._path.stat()
+            looked_at = (found.st_ino, found.st_mtime_ns)
+            if looked_at == self._looked_at and time.time() - found.st_mtime > _WRITTEN_SECONDS:
+                return
             text = self._path.read_text()
         except OSError:  # it is being replaced: the next look comes soon
             return
+        self._looked_at = looked_at
         if text == self._seen:
             return
         self._seen = text
