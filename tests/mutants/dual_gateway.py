@@ -66,7 +66,7 @@ MUTANTS = [
         outcomes={"DG-40": "not_extracted"},
     ),
     Mutant("audience-not-checked", dg(13)),
-    Mutant("expiry-not-checked", dg(14)),
+    Mutant("expiry-not-checked", dg(14), dg(15)),
     Mutant("unsigned-tokens-taken", dg(15)),
     Mutant("vsr-policy-missing", dg(27), BY_ROUTE, {"DG-46": "gateway"}),
     Mutant("unknown-config-lets-in", dg(33)),
@@ -88,7 +88,7 @@ MUTANTS = [
     Mutant("grants-not-asked", dg(28)),
     Mutant("empty-service-is-an-error", dg(32)),
     # gaps that close, and disputes that end otherwise
-    Mutant("bypass-closed", dg(), outcomes={"DG-35": "closed"}),
+    Mutant("bypass-closed", dg(), dg(37), outcomes={"DG-35": "closed"}),
     Mutant("billing-header-set", dg(), dg(21), outcomes={"DG-36": "closed"}),
     Mutant("strangers-metered", dg(), outcomes={"DG-37": "closed"}),
     Mutant("tier-of-any-tenant", dg(27), outcomes={"DG-53": "closed"}),
@@ -104,7 +104,7 @@ MUTANTS = [
     Mutant(
         "model-path-without-namespace",
         dg(2),
-        dg(4, 5, 9, 32, 35, 38, 44),
+        dg(4, 5, 9, 32, 35, 38, 44, 45),
         {"DG-43": "model_only"},
     ),
     Mutant(

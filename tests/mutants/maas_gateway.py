@@ -27,7 +27,7 @@ MUTANTS = [
     Mutant("rate-limit-shown-unenforced", mg(7)),
     # access and identity
     Mutant("audience-not-checked", mg(8)),
-    Mutant("lowest-tier-wins", mg(9, 17, 18), mg(14, 16, 20, 21, 26, 27)),
+    Mutant("lowest-tier-wins", mg(9, 17, 18), mg(14, 16, 20, 21, 26, 27, 53)),
     Mutant(
         "tier-lookup-fails",
         mg(9, 19, 25),
@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant("tier-by-namespace", mg(53), mg(12, 15), {"MG-54": "by_namespace"}),
     Mutant("groups-by-beginning", mg(57)),
     # request limits
-    Mutant("free-requests-six", mg(19)),
+    Mutant("free-requests-six", mg(19), mg(55)),
     Mutant("premium-requests-more", mg(20)),
     Mutant("enterprise-requests-fewer", mg(21)),
     Mutant("requests-per-gateway", mg(22), SHARED_REQUESTS),
@@ -78,7 +78,7 @@ MUTANTS = [
     Mutant("errors-counted", mg(31), mg(29)),
     Mutant("token-window-doubled", mg(32), windows=True),
     # opt-in and segregation
-    Mutant("opted-in-model-everywhere", mg(33)),
+    Mutant("opted-in-model-everywhere", mg(33), mg(47)),
     Mutant("default-gateway-limited", mg(34), mg(37, 47)),
     Mutant("default-gateway-authenticates", mg(), mg(33, 37, 47), {"MG-43": "required"}),
     Mutant("every-gateway-serves", mg(46), mg(6, 33, 34, 35, 47)),

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -42,3 +46,44 @@ def test_idle_connections_end_when_they_should(
     time.sleep(6)
     answer = asked(connection)
     assert bool(answer) == ("Go" in request.node.name), answer
+
+
+SERVER = """
+import asyncio
+from embedded import web
+
+async def main():
+    server = web.server(None, 0, log_level="critical")
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    print("up", flush=True)
+    END
+    await serving
+    print("with", server.server_state.default_headers[0][0].decode())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("how", ["told", "SIGTERM"])
+def test_server_ends_at_once(how: str) -> None:
+    """And not with its next look at the clock, a second later."""
+    program = SERVER.replace("END", "server.end()" if how == "told" else "pass")
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, "POD_IP": "127.0.0.1"},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout
+    with process.stdout as out:
+        assert out.readline() == b"up\n"
+        began = time.monotonic()
+        if how == "SIGTERM":
+            process.send_signal(signal.SIGTERM)
+        rest = out.read()
+        took = time.monotonic() - began
+    assert process.wait() == (0 if how == "told" else -signal.SIGTERM)
+    assert took < 0.6, took
+    assert rest == (b"with date\n" if how == "told" else b"")
