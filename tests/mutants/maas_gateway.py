@@ -46,7 +46,7 @@ MUTANTS = [
     Mutant("tier-by-namespace", mg(53), mg(12, 15), {"MG-54": "by_namespace"}),
     Mutant("groups-by-beginning", mg(57)),
     # request limits
-    Mutant("free-requests-six", mg(19), mg(55)),
+    Mutant("free-requests-six", mg(19), mg(54, 55)),
     Mutant("premium-requests-more", mg(20)),
     Mutant("enterprise-requests-fewer", mg(21)),
     Mutant("requests-per-gateway", mg(22), SHARED_REQUESTS),

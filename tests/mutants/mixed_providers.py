@@ -31,7 +31,7 @@ MUTANTS = [
     Mutant("key-not-injected", mp(29), NO_OPENAI | mp(63)),
     Mutant("authorization-not-overridden", mp(15, 20, 35), NO_VLLM),
     Mutant("client-key-kept", mp(36)),
-    Mutant("key-in-response", mp(37)),
+    Mutant("key-in-response", mp(37), mp(66)),
     Mutant(
         "key-for-everybody",
         mp(41, 48),
@@ -60,13 +60,13 @@ MUTANTS = [
     Mutant("usage-counted-twice", mp(43)),
     Mutant("streams-not-counted", mp(45)),
     Mutant("window-halved", mp(46), windows=True),
-    Mutant("tier-always-free", mp(26)),
+    Mutant("tier-always-free", mp(26), mp(61)),
     # who serves
     Mutant("route-to-other-backend", mp(4, 14), NO_ANTHROPIC),
     Mutant("openai-serves-other-model", mp(13), NO_OPENAI),
     Mutant("other-model-served", mp(16), NO_LOCAL),
     Mutant("model-behind-egress", mp(38), mp(19, 25)),
-    Mutant("model-over-http", mp(40)),
+    Mutant("model-over-http", mp(40), mp(21)),
     Mutant("provider-over-tls", mp(21), mp(18)),
     Mutant(
         "model-path-kept",
@@ -77,7 +77,7 @@ MUTANTS = [
     # listing
     Mutant("model-missing-from-listing", mp(10), mp(12)),
     Mutant("registry-ignored", mp(8, 12)),
-    Mutant("model-readiness-missing", mp(11)),
+    Mutant("model-readiness-missing", mp(11), mp(67)),
     Mutant("always-ready", mp(67)),
     # bodies and answers
     Mutant("answers-cut", mp(61)),
