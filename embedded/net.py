@@ -59,7 +59,8 @@ class Network:
 def claim(first: int = FIRST, last: int = LAST) -> Network:
     """Take the first /16 that no cluster has and whose API and DNS ports are free.
 
-    It is free again when this process ends. Raises EmbeddedError when there is none.
+    It is free again when this process, and those forked from it, have ended. Raises
+    EmbeddedError when there is none.
     """
     for index in range(first, last):
         with contextlib.ExitStack() as taken:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,28 @@ def test_a_limits_file_that_is_no_good_changes_nothing(tmp_path: Path, capsys: A
     path.write_text("[]")
     reader.read()
     assert made.within("n", ALICE, 1)
+
+
+@pytest.mark.parametrize("how", ["replaced", "written"])
+def test_another_limits_file_is_read(tmp_path: Path, capsys: Any, how: str) -> None:
+    """However old: a volume's files are put in the place of the others, some are written anew."""
+
+    def write(path: Path, text: str, age: int) -> None:
+        path.write_text(text)
+        os.utime(path, (time.time() - age,) * 2)
+
+    path = tmp_path / "limits.yaml"
+    write(path, "[]", 60)
+    reader = Reader(path, limits(1, Clock()))
+    reader.read()
+    if how == "replaced":
+        write(tmp_path / "new", "[ ]", 60)
+        os.utime(tmp_path / "new", ns=(path.stat().st_mtime_ns,) * 2)
+        os.replace(tmp_path / "new", path)
+    else:
+        write(path, "[ ]", 30)
+    reader.read()
+    assert capsys.readouterr().out.count("limits loaded") == 2
 
 
 def test_window_begins_with_the_first_hit() -> None:
