@@ -48,13 +48,15 @@ _COUNTED = {
 @dataclass(frozen=True)
 class Run:
     """What ran where: `manifests` are name and digest of what was deployed, `components` versions
-    of what was found on the cluster, `date` is when it began (UTC, ISO 8601), and `shard` which
+    of what was found on the cluster, `images` what ran under each image's name (image, kind, what),
+    `date` is when it began (UTC, ISO 8601), and `shard` which
     part of the suite it was: (number, of how many), () for all of it; `unready` says what of that
     which was deployed did not become ready."""
 
     cluster: str
     manifests: dict[str, str]
     components: dict[str, Any]
+    images: list[dict[str, str]]
     date: str
     seconds: float
     lost: str = ""
@@ -74,7 +76,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
         "kind": "ConformanceReport",
         "date": run.date,
         "durationSeconds": round(run.seconds, 1),
-        "cluster": {"name": run.cluster, "components": run.components},
+        "cluster": {"name": run.cluster, "components": run.components, "images": run.images},
         "manifests": run.manifests,
         "profiles": [
             _profile(name, [v for v in verdicts if v.requirement.profile == name])

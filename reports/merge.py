@@ -42,12 +42,15 @@ def whole(paths: list[Path]) -> list[dict[str, Any]]:
 def merged(parts: list[dict[str, Any]]) -> conformance.Run:
     """What ran: since the first part's beginning, as long as the longest."""
     components: dict[str, Any] = {}
+    images: set[tuple[tuple[str, str], ...]] = set()
     for part in parts:
         components |= part["cluster"]["components"]
+        images |= {tuple(one.items()) for one in part["cluster"].get("images", [])}
     return conformance.Run(
         cluster=parts[0]["cluster"]["name"],
         manifests=parts[0]["manifests"],
         components=components,
+        images=[dict(one) for one in sorted(images)],
         date=min(part["date"] for part in parts),
         seconds=max(part["durationSeconds"] for part in parts),
         lost="; ".join(part["lost"] for part in parts if "lost" in part),

@@ -253,6 +253,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         cluster=config.getoption("--cluster"),
         manifests=conformance.manifests(folder, is_default=folder == DEMO),
         components=_components(config),
+        images=config.stash[access_key].ran if access_key in config.stash else [],
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
         seconds=time.time() - began,
         lost=config.stash.get(_lost_key, ""),
@@ -273,7 +274,9 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         known=config.stash.get(_baseline_key, None),
         unjudged=config.stash.setdefault(_unjudged_key, []),
     )
-    environment = {"cluster": run.cluster, **report["manifests"], **report["cluster"]["components"]}
+    ran = {one["image"]: f"{one['kind']}: {one['what']}" for one in run.images}
+    facts_of_it = {**report["manifests"], **report["cluster"]["components"], **ran}
+    environment = {"cluster": run.cluster, **facts_of_it}
     allure_results.write(Path(config.option.allure_report_dir), environment)
     (out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
     whole = run.lost or all(v.verdict != NOT_RUN for v in verdicts)
@@ -286,8 +289,6 @@ def _components(config: pytest.Config) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if access_key in config.stash:
         found |= config.stash[access_key].components
-    if images := config.getoption("--image"):
-        found["images"] = images
     if claimed := config.getoption("--capability"):
         found["claimedCapabilities"] = claimed
     return found
@@ -306,7 +307,8 @@ def pytest_terminal_summary(
     if _is_reported(config):
         ended = config.stash.get(_restarts_key, [])
         verdicts = _verdicts(config)
-        summary.write(terminalreporter, verdicts, config.getoption("--reports"), ended)
+        ran = config.stash[access_key].ran if access_key in config.stash else []
+        summary.write(terminalreporter, verdicts, config.getoption("--reports"), ended, ran)
         if _baseline_key in config.stash:
             known = config.stash[_baseline_key]
             terminalreporter.write_line(summary.since_baseline(verdicts, known))

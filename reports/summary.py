@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.clusters.programs import BUILD, STAND_IN
 from fixtures.evidence.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 from fixtures.secrets import redact_prose
 from reports.causes import causes
@@ -24,9 +25,14 @@ NAMES = (
 
 
 def write(
-    out: pytest.TerminalReporter, verdicts: list[Verdict], folder: Path, restarts: list[str]
+    out: pytest.TerminalReporter,
+    verdicts: list[Verdict],
+    folder: Path,
+    restarts: list[str],
+    ran: list[dict[str, str]],
 ) -> None:
-    """Write the summary of every profile that ran, after the containers that were restarted."""
+    """Write the summary of every profile that ran, after the containers that were restarted; at
+    the end whose programs they were, of what `ran` (`Program.to_dict`)."""
     for line in restarts:
         out.write_line(f"restarted meanwhile: {line}", yellow=True)
     for profile in dict.fromkeys(v.requirement.profile for v in verdicts):
@@ -35,6 +41,11 @@ def write(
             _profile(out, profile, mine)
     _causes(out, [v for v in verdicts if v.failed])
     out.write_line("")
+    for one in (one for one in ran if one["kind"] == BUILD):
+        out.write_line(f"your build was judged as {one['image']}: {one['what']}", bold=True)
+    if count := sum(one["kind"] == STAND_IN for one in ran):
+        out.write_line(f"stand-ins of this suite were judged in the place of {count} of {len(ran)} "
+                       "images; the sign-off page names them")  # fmt: skip
     written = ", ".join(name for name in NAMES if (folder / name).exists())
     out.write_line(f"reports: {_shown(folder)} ({written})")
 

@@ -14,6 +14,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from manifests.images import canonical, tag
+
 
 class ImageError(Exception):
     """An image that the catalogue does not have."""
@@ -91,24 +93,6 @@ def _catalogue() -> dict[str, Image]:
     }
 
 
-def canonical(reference: str) -> str:
-    """`envoyproxy/envoy:v1` → `docker.io/envoyproxy/envoy`: no tag, no digest, full name."""
-    name = reference.split("@")[0]
-    head, _, last = name.rpartition("/")
-    name = f"{head}/{last.split(':')[0]}" if head else last.split(":")[0]
-    first = name.split("/")[0]
-    if "/" not in name:
-        return f"docker.io/library/{name}"
-    if "." in first or ":" in first or first == "localhost":
-        return name
-    return f"docker.io/{name}"
-
-
-def tag(reference: str) -> str:
-    """`envoyproxy/envoy:v1` → `v1`; "" without one."""
-    return reference.split("@")[0].rpartition("/")[2].partition(":")[2]
-
-
 @dataclass(frozen=True)
 class Catalogue:
     """What each image runs, by its name, or by name and tag where generations differ."""
@@ -116,14 +100,17 @@ class Catalogue:
     images: dict[str, Image] = field(default_factory=_catalogue)
 
     def replaced(self, overrides: list[str]) -> Catalogue:
-        """With `NAME=COMMAND` entries put in; raises ValueError if one has no `=`."""
+        """With `NAME=COMMAND` entries put in, in the place of one tag or of all; raises ValueError
+        if one has no `=`."""
         images = dict(self.images)
         for override in overrides:
             name, equals, command = override.partition("=")
             if not equals or not command.strip():
                 raise ValueError(f"--image wants NAME=COMMAND, got {override!r}")
-            images = {n: image for n, image in images.items() if canonical(n) != canonical(name)}
-            images[canonical(name)] = Image(program=tuple(shlex.split(command)), is_foreign=True)
+            place = f"{canonical(name)}:{tag(name)}" if tag(name) else canonical(name)
+            if not tag(name):
+                images = {n: image for n, image in images.items() if canonical(n) != place}
+            images[place] = Image(program=tuple(shlex.split(command)), is_foreign=True)
         return Catalogue(images)
 
     def find(self, reference: str) -> Image:

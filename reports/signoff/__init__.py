@@ -26,6 +26,12 @@ from reports.signoff.decision import decide
 from reports.signoff.flows import MARKS, WORST_FIRST, flows
 
 FOLDER = Path(__file__).parent
+KINDS = {
+    "upstream": "upstream's image",
+    "build": "your build",
+    "packages": "made of packages",
+    "stand-in": "a stand-in of this suite",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Facts:
     date: str
     seconds: float
     components: dict[str, Any]
+    images: list[dict[str, str]]
     past: list[Past]
     known: set[str] | None = None
     lost: str = ""
@@ -54,7 +61,8 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
     names = cluster["name"], manifests["kustomization"]
     past = [one for one in read(history, *names) if one.date < report["date"]] if history else []
     return Facts(*names, manifests["digest"], report["date"], report["durationSeconds"],
-                 cluster["components"], past, lost=report.get("lost", ""),
+                 cluster["components"], cluster.get("images", []), past,
+                 lost=report.get("lost", ""),
                  unready=report.get("unready", []), **more)  # fmt: skip
 
 
@@ -68,7 +76,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
     )  # fmt: skip
     page = environment.get_template("page.html.j2").render(
         facts=facts,
-        decision=decide(verdicts, facts.lost, facts.unjudged, facts.unready),
+        decision=decide(verdicts, facts.lost, facts.unjudged, facts.unready, facts.images),
         profiles=list(_profiles(verdicts)),
         red=[v for v in verdicts if v.failed],
         causes=causes(verdicts),
@@ -81,6 +89,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
         verdicts=sorted(verdicts, key=lambda v: WORST_FIRST.index(v.verdict)),
         trend=_trend(facts, verdicts),
         marks=MARKS,
+        kinds=KINDS,
         order=WORST_FIRST,
         slug=slug,
         place=place,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fixtures.clusters.programs import STAND_IN
 from fixtures.evidence.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
 from reports.causes import causes
 
 SHIP, REFUSE, LIMITED, UNDECIDED = "Ship", "Do not ship", "Ship with known defects", "No verdict"
+# What holds of stand-ins says nothing of the programs that would be released.
+REHEARSED = {SHIP: "Stand-ins conform", LIMITED: "Stand-ins conform, with known defects"}
 _UNREADY = "Not everything that was deployed became ready."
 
 
@@ -23,7 +26,27 @@ class Decision:
 
 
 def decide(
-    verdicts: list[Verdict], lost: str, unjudged: list[str], unready: Sequence[str] = ()
+    verdicts: list[Verdict],
+    lost: str,
+    unjudged: list[str],
+    unready: Sequence[str] = (),
+    images: Sequence[dict[str, str]] = (),
+) -> Decision:
+    """As `_decide` says of what was seen; where stand-ins of this suite ran (`images` has what ran
+    in each place) that is said in the first sentence, and nothing is released on it."""
+    found = _decide(verdicts, lost, unjudged, unready)
+    stand_ins = [one for one in images if one["kind"] == STAND_IN]
+    if not stand_ins:
+        return found
+    some = f"{len(stand_ins)} of {len(images)} images"
+    sentence = f"Stand-ins of this suite were judged in the place of {some}: {found.sentence}"
+    word = REHEARSED.get(found.word, found.word)
+    kind = "open" if found.kind == "good" else found.kind
+    return Decision(word, sentence, found.reason, kind)
+
+
+def _decide(
+    verdicts: list[Verdict], lost: str, unjudged: list[str], unready: Sequence[str]
 ) -> Decision:
     """A core requirement that is violated stops a release, whatever else is missing; then comes
     what was not looked at, then what is extended. `unjudged` are failed tests of no requirement,

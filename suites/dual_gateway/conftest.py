@@ -8,8 +8,9 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.kube import Kube
-from fixtures.stack import SEMANTIC_ROUTER, TIER_PREFIX, Identity, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
+from fixtures.stack.logs import SEMANTIC_ROUTER
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, WaitTimeout, until
 from suites.dual_gateway.variants import Variants, policy_of
 from suites.dual_gateway.vsr import MODELS, NAMESPACE, Vsr

@@ -1,6 +1,5 @@
 """What the document says is missing, proved from both sides."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from fixtures.evidence import BACKEND
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import parsed
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.stack.grants import granted
@@ -95,5 +95,5 @@ def test_nobody_asks_inside_the_cluster(kube: Kube, vsr: Vsr, decide: Decision) 
     body = {"model": "auto", "messages": [{"role": "user", "content": MATHS}], "max_tokens": 10}
     status, text = post_from_inside(kube, NAMESPACE, SERVICE, PORT, CHAT, {}, body)
     if status == 200:
-        assert json.loads(text)["model"] == MODEL_A.model
+        assert parsed(text, "the answer")["model"] == MODEL_A.model
     decide({200: PRESENT, 401: CLOSED, 403: CLOSED}.get(status, str(status)))

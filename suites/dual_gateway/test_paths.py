@@ -37,7 +37,8 @@ def test_model_serves_its_own_path(
 def test_vsr_serves_all_below_its_prefix(vsr: Vsr, alice: Identity, method: str, path: str) -> None:
     """Its log has the request under the client's path."""
     exchange = vsr.send(method, path, alice, {"model": "auto"} if method == "POST" else None)
-    lines = [(line["method"], line["received_path"]) for line in exchange.need_inner_lines()]
+    seen = exchange.need_inner_lines()
+    lines = [(line.get("method"), line.get("received_path")) for line in seen]
     exchange.expect(CLIENT, lines == [(method, path)], f"{method} {path} at vSR", f"{lines}")
 
 
@@ -45,7 +46,7 @@ def test_vsr_serves_all_below_its_prefix(vsr: Vsr, alice: Identity, method: str,
 def test_maas_api_serves_the_listing(stack: Stack, alice: Identity) -> None:
     """MaaS' models with their URLs, not the router's one entry."""
     exchange = stack.send("GET", "/v1/models", alice).expect_status(200)
-    listed = {entry["id"]: entry.get("url", "") for entry in exchange.json["data"]}
+    listed = {entry["id"]: entry.get("url", "") for entry in exchange.listed()}
     exchange.expect(CLIENT, "MoM" not in listed, "no entry of the router's", f"{listed}")
     for model in MODELS:
         shown = listed.get(model.model, "nothing")
@@ -71,7 +72,7 @@ def test_neighbours_are_nobodys(vsr: Vsr, alice: Identity, path: str) -> None:
 def test_climbing_out_of_the_prefix(vsr: Vsr, alice: Identity) -> None:
     """/v1/chat/../models is /v1/models: the MaaS API's listing."""
     exchange = vsr.send("GET", "/v1/chat/../models", alice).expect_status(200)
-    entries = [entry["id"] for entry in exchange.json["data"]]
+    entries = [entry["id"] for entry in exchange.listed()]
     exchange.expect(CLIENT, MODEL_A.model in entries, "MaaS' listing", f"{entries}")
     exchange.expect_no_inner()
 

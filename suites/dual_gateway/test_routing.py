@@ -10,6 +10,7 @@ from fixtures.evidence import CLIENT, MAAS, ROUTER
 from fixtures.evidence.bodies import EDGES, SIZES, filled
 from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
+from fixtures.found import parsed
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider, Stack
 from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, UNROUTED, Vsr
@@ -171,9 +172,9 @@ def test_vsr_talks_to_the_model_itself(
     exchange.expect(MAAS, passed == 1, "one passage", f"{passed} passages")
     service = kube.get("v1", "Service", NAMESPACE, model.service.partition(":")[0])
     assert service is not None, f"there is no Service {model.service}"
-    line = exchange.expect_inner_line()
+    upstream = exchange.expect_inner_line().need("upstream")
     wanted = f"{service['spec']['clusterIP']}:8000"
-    exchange.expect(ROUTER, line["upstream"] == wanted, f"upstream {wanted}", line["upstream"])
+    exchange.expect(ROUTER, upstream == wanted, f"upstream {wanted}", upstream)
     assert not exchange.expect_backend_received(model.name).tls
 
 
@@ -200,7 +201,7 @@ def test_stream_passes(vsr: Vsr, alice: Identity, prompt: str, model: Provider) 
     exchange.expect(CLIENT, kind.startswith("text/event-stream"), "a stream", kind)
     data = [li[6:] for li in exchange.response.text.splitlines() if li.startswith("data: ")]
     exchange.expect(CLIENT, data[-1] == "[DONE]", "[DONE] at the end", data[-1])
-    events = [json.loads(one) for one in data[:-1]]
+    events = [parsed(one, "an event") for one in data[:-1]]
     assert len(events) > 3
     assert {event["model"] for event in events} == {model.model}
     assert reported_usage(exchange) > 0

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence import CLIENT
 from fixtures.evidence.documents import Document
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import only, parsed_yaml
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
 from fixtures.stack import CHAT, Identity, Stack
@@ -36,9 +36,9 @@ MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
 
 def printed(file: str, domain: str = "") -> Object:
     """A manifest as the document prints it, for a cluster's domain."""
-    (section,) = [s.title for s in DOCUMENT.sections if file in s.title]
-    (text,) = DOCUMENT.code(section, "yaml")
-    found: Object = yaml.safe_load(text.replace("${CLUSTER_DOMAIN}", domain))
+    section = only((s.title for s in DOCUMENT.sections if file in s.title), f"section of {file}")
+    text = only(DOCUMENT.code(section, "yaml"), "object")
+    found: Object = parsed_yaml(text.replace("${CLUSTER_DOMAIN}", domain), file)
     return found
 
 
@@ -62,7 +62,7 @@ def test_route(kube: Kube, stack: Stack) -> None:
     route = existing(kube, GATEWAY_API, "HTTPRoute", NAMESPACE, ROUTE)
     wanted = printed("vsr-interim-httproute.yaml", stack.host.removeprefix("maas."))
     assert differences(wanted, route) == []
-    status = parent_of(route)
+    status = parent_of(kube, route)
     assert conditions(status) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
@@ -126,7 +126,7 @@ def container_of(kube: Kube, name: str) -> Object:
     """A container of the deployed router."""
     found = existing(kube, "apps/v1", "Deployment", NAMESPACE, SERVICE)
     containers = found["spec"]["template"]["spec"]["containers"]
-    (one,) = [c for c in containers if c["name"] == name]
+    one = only((c for c in containers if c["name"] == name), f"container {name}")
     return dict(one)
 
 
@@ -181,7 +181,9 @@ def test_kind_is_served(kube: Kube) -> None:
 def test_entry_is_https_on_443(kube: Kube, stack: Stack, vsr: Vsr, alice: Identity) -> None:
     """The listener, and who answers on it; the client has checked the certificate's name."""
     gateway = existing(kube, GATEWAY_API, "Gateway", MAAS["namespace"], MAAS["name"])
-    (listener,) = [li for li in gateway["spec"]["listeners"] if li["port"] == 443]
+    listener = only(
+        (li for li in gateway["spec"]["listeners"] if li["port"] == 443), "listener of port 443"
+    )
     assert (listener["protocol"], listener["tls"]["mode"]) == ("HTTPS", "Terminate")
     assert listener["hostname"] == stack.host
     exchange = vsr.ask(alice).expect_status(200)
@@ -251,7 +253,7 @@ def resolved(kube: Kube, namespace: str, name: str) -> tuple[str, str]:
     def look() -> tuple[str, str]:
         route = existing(kube, GATEWAY_API, "HTTPRoute", namespace, name)
         for parent in route.get("status", {}).get("parents", []):
-            for c in parent["conditions"]:
+            for c in parent.get("conditions", []):
                 if c["type"] == "ResolvedRefs":
                     return c["status"], c["reason"]
         return "", ""

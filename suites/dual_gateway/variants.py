@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.stack import Stack
 from fixtures.waiting import ENFORCED_SECONDS, until
@@ -24,8 +25,7 @@ _OVERLAYS = FOLDER / "dual-gateway" / "overlays"
 def policy_of(overlay: str) -> Object:
     """The AuthPolicy of `document` or `poc`."""
     file: Path = _OVERLAYS / overlay / "vsr-interim-auth-policy.yaml"
-    (policy,) = load(file)
-    return policy
+    return only(load(file), "policy")
 
 
 @dataclass

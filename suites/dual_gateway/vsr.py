@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fixtures.evidence import Exchange
-from fixtures.stack import CHAT, Identity, Provider, Stack
+from fixtures.stack import CHAT, Identity, Provider, Stack, Wish
 
 NAMESPACE = "vllm-semantic-router-system"
 ROUTE, SERVICE, PORT = "vsr-interim-route", "semantic-router-kserve", 8801
@@ -36,13 +36,14 @@ class Vsr:
         user: Identity | None,
         prompt: str = HELLO,
         headers: dict[str, str] | None = None,
+        recorder: Wish | None = None,
         **more: Any,
     ) -> Exchange:
         """A chat completion, the choice of the model left to the router; `more` goes into the
-        body and may say otherwise."""
+        body and may say otherwise, and `recorder` is what the recording model is to answer."""
         message = {"role": "user", "content": prompt}
         body = {"model": "auto", "messages": [message], "max_tokens": 10, **more}
-        return self.send("POST", CHAT, user, body, headers)
+        return self.send("POST", CHAT, user, body, headers, recorder=recorder)
 
     def send(
         self,
@@ -52,10 +53,12 @@ class Vsr:
         body: Any = None,
         headers: dict[str, str] | None = None,
         tls: bool = True,
+        recorder: Wish | None = None,
     ) -> Exchange:
         """Any request, on the way of this variant."""
         chosen = {VARIANT_HEADER: self.variant} if self.variant else {}
-        return self.stack.send(method, path, user, body, {**chosen, **(headers or {})}, tls)
+        sent = {**chosen, **(headers or {})}
+        return self.stack.send(method, path, user, body, sent, tls, recorder=recorder)
 
 
 def served_by(exchange: Exchange) -> str:

@@ -13,7 +13,7 @@ from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.stack import CHAT, Identity, Provider, Stack
+from fixtures.stack import CHAT, WISH_HEADER, Identity, Provider, Stack
 from fixtures.waiting import ENFORCED_SECONDS, until
 from suites.external_models.backends import (
     BACKEND_API,
@@ -118,8 +118,8 @@ def test_backend_that_does_not_answer(stack: Stack, alice: Identity) -> None:
 @requirement("EM-22")
 def test_stream_that_breaks_off(stack: Stack, alice: Identity) -> None:
     """Two events, then the backend is gone: no [DONE], and no tidy end either."""
-    body = {"model": SIMULATOR.model, "messages": [], "stream": True, "recorder": {"events": 2}}
-    headers = {"authorization": f"Bearer {alice.token.reveal()}"}
+    body = {"model": SIMULATOR.model, "messages": [], "stream": True}
+    headers = {"authorization": f"Bearer {alice.token.reveal()}", WISH_HEADER: '{"events": 2}'}
     received: list[bytes] = []
     with stack.https.stream("POST", f"/external{CHAT}", json=body, headers=headers) as response:
         assert response.status_code == 200

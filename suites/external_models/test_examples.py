@@ -1,6 +1,5 @@
 """What the quickstart prints, and what the README's drawing has at /maas-api/*."""
 
-import json
 import re
 import uuid
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from fixtures.evidence import CLIENT
 from fixtures.evidence.documents import Document
 from fixtures.evidence.requirements import requirement
+from fixtures.found import only, parsed
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, Identity, Stack
@@ -29,9 +29,9 @@ def example(backends: Backends) -> str:
 
 def printed_answer() -> dict[str, Any]:
     """The chat completion that the quickstart prints."""
-    (output,) = QUICKSTART.code("Example Output", "")
+    output = only(QUICKSTART.code("Example Output", ""), "example output")
     text = output[output.index('{\n  "id"') :]
-    found: dict[str, Any] = json.loads(text.split("\n\n")[0])
+    found: dict[str, Any] = parsed(text.partition("\n\n")[0], "the printed answer")
     return found
 
 
@@ -69,7 +69,7 @@ def test_example_answer(stack: Stack, alice: Identity, example: str) -> None:
 @requirement("EM-34")
 def test_claims_of_a_token(stack: Stack) -> None:
     """Against the token that the quickstart prints."""
-    (text,) = [line for line in QUICKSTART.lines if line.startswith("eyJ")]
+    text = only((line for line in QUICKSTART.lines if line.startswith("eyJ")), "printed token")
     printed = stack.claims(text)
     answer = stack.mint(stack.cluster_identity(), "10m").expect_status(201)
     claims = stack.claims(answer.json["token"])

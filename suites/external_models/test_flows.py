@@ -8,6 +8,7 @@ from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, EGRESS
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import only
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
 from fixtures.stack.tokens import expired
@@ -69,7 +70,7 @@ def test_prefix_is_stripped(
 def test_backends_own_listing(stack: Stack, alice: Identity) -> None:
     """Beside MaaS' /v1/models."""
     exchange = stack.send("GET", "/external/v1/models", alice).expect_status(200)
-    found = [entry["id"] for entry in exchange.json["data"]]
+    found = [entry["id"] for entry in exchange.listed()]
     exchange.expect(CLIENT, found == [SIMULATOR.model], SIMULATOR.model, f"{found}")
     exchange.expect_backend_received(SIMULATOR.name)
 
@@ -88,7 +89,7 @@ def test_answer_is_whole(stack: Stack, alice: Identity) -> None:
     assert body["id"].startswith("chatcmpl-")
     assert isinstance(body["created"], int)
     assert (body["object"], body["model"]) == ("chat.completion", SIMULATOR.model)
-    (choice,) = body["choices"]
+    choice = only(body["choices"], "choice")
     assert (choice["index"], choice["finish_reason"]) == (0, "stop")
     assert choice["message"]["role"] == "assistant"
     assert choice["message"]["content"]

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from fixtures.evidence.requirements import requirement
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
@@ -39,7 +40,7 @@ LISTENING = [("external-models", "model-simulator"), ("default", "envoy-poc-gate
 def listed(stack: Stack, user: Identity) -> list[str]:
     """The ids of MaaS' listing; the status if there is none."""
     exchange = stack.send("GET", "/v1/models", user)
-    return [e["id"] for e in exchange.json["data"]] if exchange.status == 200 else [
+    return [e["id"] for e in exchange.listed()] if exchange.status == 200 else [
         str(exchange.status)
     ]  # fmt: skip
 
@@ -98,7 +99,8 @@ def test_operator_reverts_the_image(quickstart: Stack) -> None:
     user = stack.account_token(f"{TIER_PREFIX}premium")
 
     def image() -> str:
-        (container,) = (kube.get(*MAAS_API) or {})["spec"]["template"]["spec"]["containers"]
+        maas_api = existing(kube, *MAAS_API)
+        container = only(maas_api["spec"]["template"]["spec"]["containers"], "container")
         return str(container["image"])
 
     patched = image()
@@ -131,7 +133,7 @@ def test_teardown(quickstart: Stack) -> None:
     stack, kube = quickstart, quickstart.kube
     user = stack.account_token(f"{TIER_PREFIX}enterprise")
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "llm"}})
-    (recorder,) = render(FOLDER / "recording-provider" / "llm")
+    recorder = only(render(FOLDER / "recording-provider" / "llm"), "ConfigMap")
     kube.apply(recorder)
     with local_model(kube, "llm") as local, granted(kube, user, "llm", [local.name]):
         until_answered(stack, local, user, 200)
@@ -150,7 +152,7 @@ def test_teardown(quickstart: Stack) -> None:
               lambda seen: seen == 404, ENFORCED_SECONDS, in_a_row=2)  # fmt: skip
         until_answered(stack, local, user, 200)
         maas_api = existing(kube, *MAAS_API)
-        (container,) = maas_api["spec"]["template"]["spec"]["containers"]
+        container = only(maas_api["spec"]["template"]["spec"]["containers"], "container")
         assert container["image"] == "ghcr.io/nerdalert/maas-api:external-models"
         assert maas_api["metadata"]["annotations"]["opendatahub.io/managed"] == "false"
 

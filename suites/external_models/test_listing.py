@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence import CLIENT, Exchange
 from fixtures.evidence.requirements import requirement
+from fixtures.found import parsed_yaml
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import Identity, Provider, Stack
@@ -16,11 +16,11 @@ EXTERNAL = {"gpt-4-external": "openai", "claude-3-sonnet-external": "anthropic"}
 
 def entry_of(exchange: Exchange, model: str) -> dict[str, Any]:
     """A model's one entry in a listing."""
-    body = exchange.expect_status(200).json
-    assert body["object"] == "list"
-    ids = [entry["id"] for entry in body["data"]]
+    listing = exchange.expect_status(200).listed()
+    assert exchange.json["object"] == "list"
+    ids = [entry["id"] for entry in listing]
     exchange.expect(CLIENT, ids.count(model) == 1, f"{model} in the listing, once", ids)
-    return dict(body["data"][ids.index(model)])
+    return dict(listing[ids.index(model)])
 
 
 @requirement("EM-10")
@@ -48,9 +48,11 @@ def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
 def test_order(kube: Kube, stack: Stack, local: Provider, member: Identity) -> None:
     """Whatever has a url comes first; the rest is the registry, line by line."""
     registry = existing(kube, "v1", "ConfigMap", "opendatahub", "external-model-registry")
-    wanted = [(m["id"], m["provider"]) for m in yaml.safe_load(registry["data"]["models"])]
+    wanted = [
+        (m["id"], m["provider"]) for m in parsed_yaml(registry["data"]["models"], "the registry")
+    ]
     exchange = stack.send("GET", "/v1/models", member).expect_status(200)
-    data = exchange.json["data"]
+    data = exchange.listed()
     locals_ = [entry["id"] for entry in data if "url" in entry]
     assert local.model in locals_
     found = [(entry["id"], entry["owned_by"]) for entry in data[len(locals_) :]]

@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
 from fixtures.stack import AUDIENCE, CHAT, Identity, Stack
@@ -47,7 +48,7 @@ def test_gateway_has_its_proxy(kube: Kube) -> None:
     assert gateway["spec"]["gatewayClassName"] == "wg-ai-gateway"
     states = conditions(gateway["status"], "Accepted", "Programmed")
     assert states == {"Accepted": "True", "Programmed": "True"}
-    (listener,) = gateway["spec"]["listeners"]
+    listener = only(gateway["spec"]["listeners"], "listener of poc-gateway")
     assert (listener["port"], listener["protocol"]) == (80, "HTTP")
     service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")
     deployment = existing(kube, "apps/v1", "Deployment", "default", "envoy-poc-gateway")
@@ -79,7 +80,7 @@ def test_backend_is_an_fqdn(kube: Kube) -> None:
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-route")
     references = {ref["name"] for rule in route["spec"]["rules"] for ref in rule["backendRefs"]}
     assert references == {name}
-    parent = parent_of(route)
+    parent = parent_of(kube, route)
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
 
 
@@ -87,12 +88,12 @@ def test_backend_is_an_fqdn(kube: Kube) -> None:
 def test_bridge_is_under_a_policy(kube: Kube) -> None:
     """Route and AuthPolicy, both in force."""
     route = existing(kube, GATEWAY_API, "HTTPRoute", "default", "external-model-bridge")
-    parent = parent_of(route)
+    parent = parent_of(kube, route)
     assert parent["parentRef"]["name"] == "maas-default-gateway"
     assert conditions(parent) == {"Accepted": "True", "ResolvedRefs": "True"}
     policy = existing(kube, "kuadrant.io/v1", "AuthPolicy", "default", "external-bridge-auth")
     assert policy["spec"]["targetRef"]["name"] == "external-model-bridge"
-    (rule,) = policy["spec"]["rules"]["authentication"].values()
+    rule = only(policy["spec"]["rules"]["authentication"].values(), "authentication rule")
     assert rule["kubernetesTokenReview"] == {"audiences": [AUDIENCE]}
     assert conditions(policy["status"]) == {"Accepted": "True", "Enforced": "True"}
 
@@ -105,7 +106,7 @@ def test_missing_backend(kube: Kube, stack: Stack, alice: Identity, backends: Ba
 
     def resolved() -> tuple[str, str]:
         status = existing(kube, GATEWAY_API, "HTTPRoute", "default", name).get("status", {})
-        found = [c for p in status.get("parents", []) for c in p["conditions"]]
+        found = [c for p in status.get("parents", []) for c in p.get("conditions", [])]
         return next(((c["status"], c["reason"]) for c in found if c["type"] == "ResolvedRefs"),
                     ("", ""))  # fmt: skip
 
@@ -164,7 +165,7 @@ def test_what_kind_of_service(kube: Kube, decide: Decision) -> None:
 def test_load_balancer_becomes_reachable(kube: Kube, stack: Stack) -> None:
     """A host name of AWS, and an answer of any kind within three minutes."""
     service = existing(kube, "v1", "Service", "default", "envoy-poc-gateway")
-    (ingress,) = service["status"]["loadBalancer"]["ingress"]
+    ingress = only(service["status"]["loadBalancer"]["ingress"], "address of the Service")
     assert ingress["hostname"].endswith(".elb.amazonaws.com")
     until("the load balancer to answer", lambda: stack.at_egress("GET", "/v1/models").status,
           lambda status: status == 200, AWS_SECONDS, every=5)  # fmt: skip
@@ -174,7 +175,7 @@ def test_load_balancer_becomes_reachable(kube: Kube, stack: Stack) -> None:
 @pytest.mark.capability("scc")
 def test_controller_is_admitted(kube: Kube) -> None:
     """Which SecurityContextConstraints its Pod was admitted under."""
-    (pod,) = kube.all("v1", "Pod", "ai-gateway-system")
+    pod = only(kube.all("v1", "Pod", "ai-gateway-system"), "Pod of the controller")
     assert pod["metadata"]["annotations"]["openshift.io/scc"].startswith("restricted")
 
 

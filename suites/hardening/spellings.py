@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fixtures.found import parts
+
 
 def spellings(prefix: str, harmless: str, rest: str) -> list[str]:
     """Paths that come to `prefix` + `rest` for a reader who decodes or tidies too much or too
     little; `harmless` is a prefix that the user may use. Both are `/namespace/name`."""
-    namespace, name = prefix.strip("/").split("/")
+    namespace, name = parts(prefix.strip("/"), "/", 2, "a prefix")
     return [
         f"{harmless}/..%2f{name}{rest}",
         f"{harmless}/../{name}{rest}",

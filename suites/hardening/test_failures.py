@@ -15,6 +15,7 @@ from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
@@ -120,7 +121,7 @@ def test_without_limitador(demo: Stack, decide: Decision) -> None:
 
 def waits(kube: Kube, *services: str) -> float:
     """For how many seconds Kuadrant waits for these services at most, by its own configuration."""
-    (plugin,) = kube.all("extensions.istio.io/v1alpha1", "WasmPlugin", MAAS_PROXY[0])
+    plugin = only(kube.all("extensions.istio.io/v1alpha1", "WasmPlugin", MAAS_PROXY[0]), "shim")
     found = plugin["spec"]["pluginConfig"]["services"]
     seconds = 0.0
     for one in services:

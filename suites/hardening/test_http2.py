@@ -12,8 +12,8 @@ from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, MAAS_GATEWAY, Identity, Stack
-from fixtures.stack.gateways import endpoint
+from fixtures.stack import CHAT, Identity, Stack
+from fixtures.stack.gateways import MAAS_GATEWAY, endpoint
 from suites.hardening.wire import ENDED, connect
 from suites.mixed_providers.providers import OPENAI
 

@@ -3,15 +3,13 @@
 Asked by a Pod in a namespace that is none of the stack's.
 """
 
-import json
 from urllib.parse import quote
-
-import yaml
 
 from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import only, parsed, parsed_yaml, parts
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import CHAT, USERS, Identity, Stack
@@ -49,8 +47,10 @@ def test_maas_api_believes_whoever_reaches_it(kube: Kube, stack: Stack, decide: 
     outside.expect_refusal(401)
     url = service_url(kube, "opendatahub", "maas-api", 8080)
     asked = Inside("POST", f"{url}/v1/tokens", headers, body)
-    [(status, text)] = ask_from_inside(kube, USERS, [asked])
-    got = status == 201 and stack.account_of(json.loads(text)["token"])[1].startswith(NAMED)
+    status, text = only(ask_from_inside(kube, USERS, [asked]), "answer")
+    got = status == 201 and stack.account_of(parsed(text, "the token")["token"])[1].startswith(
+        NAMED
+    )
     decide(decided(status, bool(got)))
 
 
@@ -78,11 +78,11 @@ def test_a_models_service_asks_nobody(
     """What is 401 without a token at the gateway is answered at the model's own Service."""
     stack.chat(LOCAL, alice).expect_status(200)
     stack.chat(LOCAL).expect_refusal(401)
-    scheme, service, port = LOCAL.service.split(":")
+    scheme, service, port = parts(LOCAL.service, ":", 3, "a Service over TLS")
     url = service_url(kube, LOCAL.namespace, service, int(port), scheme) + CHAT
     asked = Inside("POST", url, {}, question(LOCAL.model))
-    [(status, text)] = ask_from_inside(kube, USERS, [asked])
-    answered = status == 200 and json.loads(text)["model"] == LOCAL.model
+    status, text = only(ask_from_inside(kube, USERS, [asked]), "answer")
+    answered = status == 200 and parsed(text, "the answer")["model"] == LOCAL.model
     decide(decided(status, answered))
 
 
@@ -93,7 +93,9 @@ def test_limitador_shows_its_counters(
     """Who has used what, in the counters of each namespace of its limits."""
     stack.chat(LOCAL, alice).expect_status(200)
     config = existing(kube, "v1", "ConfigMap", *LIMITS)
-    limits = [one for text in config["data"].values() for one in yaml.safe_load(text) or []]
+    limits = [
+        one for text in config["data"].values() for one in parsed_yaml(text, "the limits") or []
+    ]
     names = sorted({limit["namespace"] for limit in limits})
     pods = kube.all("v1", "Pod", LIMITS[0], LIMITADOR)
     servers = [f"http://{pod['status']['podIP']}:8080" for pod in pods]

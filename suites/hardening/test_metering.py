@@ -69,12 +69,12 @@ def test_streams_that_are_cut(
 ) -> None:
     """The same stream, read by one user to its end, and left by the other at its first event."""
     wish = {"total_tokens": MORE_THAN_ALL, "sse": "pieces", "text": "word " * 20}
-    asked = {"stream": True, "stream_options": {"include_usage": True}, "recorder": wish}
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
     patient = stack.account_token(f"{TIER_PREFIX}free")
-    stack.chat(LOCAL, patient, **asked).expect_status(200)
+    stack.chat(LOCAL, patient, recorder=wish, **asked).expect_status(200)
     stack.chat(LOCAL, patient).expect_refusal(429)
     wire = Wire(kube, access, stack, alice, LOCAL)
-    received = [one.backend for one in wire.cut(wire.body(**asked))]
+    received = [one.backend for one in wire.cut(wire.body(**asked), wish)]
     expect(received == [LOCAL.name], BACKEND, "one request", f"requests at {received}")
     time.sleep(2 * SETTLED_SECONDS)  # the provider would have come to its end by now
     decide(left(stack, alice))

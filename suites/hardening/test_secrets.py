@@ -9,7 +9,9 @@ from fixtures.evidence import BACKEND
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
-from fixtures.stack import LOG_LINES, MAAS_GATEWAY, Identity, Stack
+from fixtures.stack import Identity, Stack
+from fixtures.stack.gateways import MAAS_GATEWAY
+from fixtures.stack.logs import LOG_LINES
 from suites.mixed_providers.providers import EXTERNAL, OPENAI, VLLM
 
 SHOWN = [

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, ID_HEADER, Record, expect
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, MAAS_GATEWAY, Identity, Provider, Stack
-from fixtures.stack.gateways import Endpoint, endpoint
+from fixtures.stack import CHAT, WISH_HEADER, Identity, Provider, Stack, Wish
+from fixtures.stack.gateways import MAAS_GATEWAY, Endpoint, endpoint
 from fixtures.waiting import REQUEST_SECONDS
 
 ENDED = 0  # the gateway ended the connection without an answer
@@ -76,11 +76,12 @@ class Wire:
             status = ENDED
         return status, self._stack.records(request_id)
 
-    def cut(self, body: str) -> list[Record]:
+    def cut(self, body: str, recorder: Wish) -> list[Record]:
         """Ask for a stream, go away at its first event, and say what backends had received."""
         request_id = f"conformance-{uuid.uuid4()}"
         with connect(self._target, self._access) as connection:
-            connection.sendall(self._raw(request_id, with_length(body)))
+            wished = f"{WISH_HEADER}: {json.dumps(recorder)}|{with_length(body)}"
+            connection.sendall(self._raw(request_id, wished))
             seen = b""
             while b"data: " not in seen:
                 piece = connection.recv(4096)
@@ -147,4 +148,6 @@ def status_of(connection: ssl.SSLSocket, raw: bytes) -> int:
             answer += piece
     except (ConnectionResetError, BrokenPipeError, ssl.SSLError):
         return ENDED
-    return int(answer.split()[1])
+    _, _, status = answer[:12].partition(b" ")
+    expect(status.isdigit(), CLIENT, "a status line of HTTP/1.1", f"{answer[:40]!r}")
+    return int(status)

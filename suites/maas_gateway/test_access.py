@@ -11,6 +11,7 @@ import yaml
 from fixtures.evidence import BACKEND, CLIENT
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import only, parsed, parsed_yaml, parts
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
@@ -86,7 +87,7 @@ def test_tier_lookup(kube: Kube, groups: list[str], status: int, tier: str | Non
         "opendatahub", "maas-api:8080", "/v1/tiers/lookup", json.dumps({"groups": groups}),
         {"content-type": "application/json"},
     )  # fmt: skip
-    assert (found, json.loads(text).get("tier")) == (status, tier)
+    assert (found, parsed(text, "the tier's lookup").get("tier")) == (status, tier)
 
 
 @requirement("MG-10")
@@ -151,11 +152,11 @@ def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> Non
     """Account name, tier, and groups as a JSON list."""
     user = user_of(tier)
     exchange = stack.chat(SHARED, user).expect_status(200)
-    namespace, account = user.username.split(":")[2:]
+    _, _, namespace, account = parts(user.username, ":", 4, "a ServiceAccount's name")
     exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
     record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
-    (groups,) = record.headers.all("x-maas-group")
-    assert f"system:serviceaccounts:{namespace}" in json.loads(groups)
+    groups = only(record.headers.all("x-maas-group"), "X-MaaS-Group")
+    assert f"system:serviceaccounts:{namespace}" in parsed(groups, "X-MaaS-Group")
 
 
 @requirement("MG-14")
@@ -166,7 +167,7 @@ def test_backend_hears_of_each_at_once(stack: Stack, user_of: UserOf) -> None:
         exchanges = list(threads.map(lambda one: stack.chat(SHARED, one[1]), users))
     for (tier, user), exchange in zip(users, exchanges, strict=True):
         exchange.expect_status(200).expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
-        account = user.username.split(":")[3]
+        account = user.username.rpartition(":")[2]
         exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
 
 
@@ -185,7 +186,7 @@ def test_forged_identity_does_not_reach_the_backend(stack: Stack, alice: Identit
     for forged in (once, lower, once + lower):
         exchange = stack.chat(SHARED, alice, headers=forged).expect_status(200)
         exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", "free")
-        _, _, _, account = alice.username.split(":")
+        account = alice.username.rpartition(":")[2]
         record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
         groups = record.headers.all("x-maas-group")
         exchange.expect(BACKEND, len(groups) == 1, "X-MaaS-Group, once", f"{groups}")
@@ -236,7 +237,7 @@ def test_group_that_is_no_tiers(kube: Kube, group: str) -> None:
         "opendatahub", "maas-api:8080", "/v1/tiers/lookup", json.dumps({"groups": [group]}),
         {"content-type": "application/json"},
     )  # fmt: skip
-    assert (found, json.loads(text).get("tier")) == (404, None)
+    assert (found, parsed(text, "the tier's lookup").get("tier")) == (404, None)
 
 
 @requirement("MG-57")
@@ -260,7 +261,7 @@ def mapped(kube: Kube) -> Iterator[Callable[[str, str], None]]:
         kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 
     def give(group: str, tier: str) -> None:
-        tiers = yaml.safe_load(before)
+        tiers = parsed_yaml(before, "the tiers")
         for one in tiers:
             one["groups"] += [group] if one["name"] == tier else []
         store(yaml.safe_dump(tiers))
@@ -335,7 +336,7 @@ def test_listing_shows_what_the_caller_may_use(
 ) -> None:
     """The local entries, which have a url, are exactly the caller's."""
     exchange = stack.send("GET", "/v1/models", user_of(tier)).expect_status(200)
-    listed = [entry["id"] for entry in exchange.json["data"] if "url" in entry]
+    listed = [entry["id"] for entry in exchange.listed() if "url" in entry]
     found = sorted(model for model in listed if not made_beside(model))
     expected = sorted(model.model for model in visible)
     exchange.expect(CLIENT, found == expected, f"local models {expected}", f"{found}")

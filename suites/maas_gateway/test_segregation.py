@@ -16,7 +16,7 @@ from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
-from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, WISH_HEADER, Identity, Provider, Stack
 from fixtures.stack.gateways import client, endpoint
 from fixtures.stack.grants import granted
 from fixtures.stack.local_models import local_model
@@ -56,10 +56,10 @@ def test_standard_model_has_no_policies(
 ) -> None:
     """No MaaS token, and far more requests and tokens than any tier has."""
     request_id = f"conformance-{uuid.uuid4()}"
-    url, headers = f"{STANDARD.path}{CHAT}", {ID_HEADER: request_id, **login}
-    body = {**HELLO, "recorder": {"total_tokens": 200_000}}
+    url, wish = f"{STANDARD.path}{CHAT}", {WISH_HEADER: '{"total_tokens": 200000}'}
+    headers = {ID_HEADER: request_id, **wish, **login}
     statuses = {
-        default_gateway.post(url, json=body, headers=headers).status_code for _ in range(60)
+        default_gateway.post(url, json=HELLO, headers=headers).status_code for _ in range(60)
     }
     assert statuses == {200}
     received = [record.backend for record in stack.records(request_id)]

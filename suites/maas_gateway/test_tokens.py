@@ -10,6 +10,7 @@ import pytest
 from fixtures.evidence import CLIENT
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import parts
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.secrets import Secret
@@ -160,7 +161,7 @@ def short_cache(kube: Kube) -> Iterator[str]:
         "spec": {"targetRef": target, "rules": {"authentication": authentication}},
     }
     rewrite = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
-    _, service, port = SHARED.service.split(":")
+    _, service, port = parts(SHARED.service, ":", 3, "a Service over TLS")
     rule = {
         "matches": [{"path": {"type": "PathPrefix", "value": f"/{name}"}}],
         "filters": [{"type": "URLRewrite", "urlRewrite": {"path": rewrite}}],

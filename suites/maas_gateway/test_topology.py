@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence.documents import Document
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import only, parsed_yaml
 from fixtures.kube import ApplyError, Kube
 from fixtures.objects import conditions, existing
 from fixtures.stack.local_models import closed_gateway
@@ -67,7 +67,9 @@ def test_gateway_metadata(kube: Kube, gateway: dict[str, Any]) -> None:
 @requirement("MG-3")
 def test_listener_http(gateway: dict[str, Any]) -> None:
     """Port 80, for routes of all namespaces."""
-    (listener,) = [li for li in gateway["spec"]["listeners"] if li["name"] == "http"]
+    listener = only(
+        (li for li in gateway["spec"]["listeners"] if li["name"] == "http"), "listener http"
+    )
     assert (listener["port"], listener["protocol"]) == (80, "HTTP")
     assert listener["allowedRoutes"]["namespaces"]["from"] == "All"
 
@@ -119,9 +121,9 @@ def test_policy_kind_is_served(kube: Kube, api_version: str, kind: str) -> None:
 
 def printed(section: str) -> list[dict[str, Any]]:
     """The objects between `<<EOF` and `EOF` in a section of the guide."""
-    (command,) = [text for text in GUIDE.code(section, "bash") if "<<EOF" in text]
+    command = only((t for t in GUIDE.code(section, "bash") if "<<EOF" in t), "here-document")
     text = command.partition("<<EOF\n")[2].partition("EOF\n")[0]
-    return list(yaml.safe_load_all(text))
+    return [parsed_yaml(one, "the printed objects") for one in text.split("\n---\n")]
 
 
 @requirement("MG-52")
@@ -134,7 +136,7 @@ def printed(section: str) -> list[dict[str, Any]]:
 )
 def test_printed_yaml_can_be_applied(kube: Kube, section: str, kind: str) -> None:
     """Word for word, no field refused or dropped; nothing is stored (`--dry-run=server`)."""
-    (obj,) = printed(section)
+    obj = only(printed(section), "printed object")
     taken = kube.apply(obj, dry_run=True)
     assert taken["kind"] == obj["kind"] == kind
     for name, value in obj["spec"].items():
@@ -149,8 +151,8 @@ def test_printed_yaml_can_be_applied(kube: Kube, section: str, kind: str) -> Non
 @requirement("MG-45")
 def test_where_a_model_names_its_gateway(kube: Kube, decide: Decision) -> None:
     """The printed model, as it is printed and with the gateway under its router."""
-    (text,) = GUIDE.code("Step 4: Configure Models to Use MaaS Gateway", "yaml")
-    model = yaml.safe_load(text)
+    text = only(GUIDE.code("Step 4: Configure Models to Use MaaS Gateway", "yaml"), "example")
+    model = parsed_yaml(text, "the printed model")
     model["spec"]["template"] = {}  # the guide leaves it to the reader
     moved = copy.deepcopy(model)
     moved["spec"]["router"]["gateway"] = moved["spec"].pop("gateway")
@@ -208,7 +210,7 @@ def accepted(kube: Kube, namespace: str, name: str) -> tuple[str, str]:
     def look() -> tuple[str, str]:
         found = kube.get(GATEWAY_API, "HTTPRoute", namespace, name) or {}
         for parent in found.get("status", {}).get("parents", []):
-            for c in parent["conditions"]:
+            for c in parent.get("conditions", []):
                 if c["type"] == "Accepted":
                     return c["status"], c["reason"]
         return "", ""

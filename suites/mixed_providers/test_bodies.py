@@ -79,8 +79,8 @@ def test_chats_pass_unchanged(
 ) -> None:
     """The provider has the client's bytes, and the client the provider's, with each of its headers
     as it is and as often as it came, and besides them only what the gateways say."""
-    said = {**EVERYTHING, "stream": stream, "recorder": {"headers": unchanged.ANSWERED}}
-    exchange = stack.chat(provider, heavy_user, **said).expect_status(200)
+    said, wish = {**EVERYTHING, "stream": stream}, {"headers": unchanged.ANSWERED}
+    exchange = stack.chat(provider, heavy_user, recorder=wish, **said).expect_status(200)
     record = exchange.expect_backend_received(provider.name)
     unchanged.expect_body_kept(exchange, record)
     unchanged.expect_answered(exchange, record, unchanged.EVENTS if stream else unchanged.JSON)

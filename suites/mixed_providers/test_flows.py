@@ -1,6 +1,5 @@
 """The end-to-end flows: who answers, and what the client gets."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from fixtures.evidence import CLIENT
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import parsed
 from fixtures.stack import Identity, Provider, Stack
 from suites.mixed_providers.providers import ALL, ANTHROPIC, EXTERNAL, LOCAL, OPENAI, VLLM
 
@@ -43,7 +43,7 @@ def test_requests_reach_no_other_provider(
     """Exactly one provider has the request, the body unchanged, and no other's key in it."""
     exchange = stack.chat(provider, alice).expect_status(200)
     record = exchange.expect_backend_received(provider.name)
-    assert record.json == json.loads(exchange.response.request.content)
+    assert record.json == parsed(exchange.response.request.content, "the request")
     for other in EXTERNAL:
         if other is not provider:
             exchange.expect_nowhere(record, other.key.reveal(), f"the key of {other}")
@@ -88,7 +88,8 @@ def test_local_model_is_not_behind_the_egress_gateway(stack: Stack, alice: Ident
     """The MaaS gateway's log names the KServe workload; the egress gateway's has nothing."""
     exchange = stack.chat(LOCAL, alice).expect_status(200)
     exchange.expect_backend_received("local")
-    named = [line["cluster"].rstrip(";") for line in stack.maas_log(exchange.id)]  # Istio 1.31's
+    lines = stack.maas_log(exchange.id)
+    named = [line.need("cluster").rstrip(";") for line in lines]  # Istio 1.31 ends it so
     assert named == [
         "outbound|8000||facebook-opt-125m-simulated-kserve-workload-svc.llm.svc.cluster.local"
     ]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from fixtures.evidence import CLIENT
 from fixtures.evidence.requirements import requirement
+from fixtures.found import parsed_yaml
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing
 from fixtures.stack import Identity, Provider, Stack
@@ -23,9 +23,9 @@ LOCAL = "facebook/opt-125m"
 @pytest.fixture
 def listing(stack: Stack, alice: Identity) -> dict[str, dict[str, Any]]:
     """The listing's entries by id."""
-    body = stack.send("GET", "/v1/models", alice).expect_status(200).json
-    assert body["object"] == "list"
-    return {entry["id"]: entry for entry in body["data"]}
+    exchange = stack.send("GET", "/v1/models", alice).expect_status(200)
+    assert exchange.json["object"] == "list"
+    return {entry["id"]: entry for entry in exchange.listed()}
 
 
 def is_recent(created: object) -> bool:
@@ -38,7 +38,7 @@ def registered(kube: Kube) -> dict[str, str]:
     """The models of external-model-registry: id → provider."""
     registry = kube.get("v1", "ConfigMap", "opendatahub", "external-model-registry")
     assert registry is not None, "there is no ConfigMap opendatahub/external-model-registry"
-    return {m["id"]: m["provider"] for m in yaml.safe_load(registry["data"]["models"])}
+    return {m["id"]: m["provider"] for m in parsed_yaml(registry["data"]["models"], "the registry")}
 
 
 @requirement("MP-10")
@@ -46,7 +46,7 @@ def registered(kube: Kube) -> dict[str, str]:
 def test_listing_has_all_models(stack: Stack, alice: Identity, registered: dict[str, str]) -> None:
     """The four of the document, each once, and no others than the registry has."""
     exchange = stack.send("GET", "/v1/models", alice).expect_status(200)
-    listed = [entry["id"] for entry in exchange.json["data"]]
+    listed = [entry["id"] for entry in exchange.listed()]
     found = [model for model in listed if not made_beside(model)]
     document, known = {LOCAL, *EXTERNAL}, {LOCAL, *EXTERNAL, *registered}
     right = document <= set(found) <= known and len(found) == len(set(found))
@@ -111,7 +111,7 @@ def test_ready_is_said_of_what_is_ready(
     model = existing(kube, "serving.kserve.io/v1alpha1", "LLMInferenceService", "llm", unready.name)
     assert conditions(model["status"])["Ready"] == "False"
     exchange = stack.send("GET", "/v1/models", heavy_user).expect_status(200)
-    said = {entry["id"]: entry["ready"] for entry in exchange.json["data"]}
+    said = {entry["id"]: entry["ready"] for entry in exchange.listed()}
     exchange.expect(CLIENT, said[LOCAL] is True, f"{LOCAL} ready", f"{said}")
     shown = said.get(unready.model, False)
     exchange.expect(CLIENT, shown is False, f"{unready.model} not ready", f"{said}")

@@ -7,6 +7,7 @@ import pytest
 from fixtures.evidence import CLIENT
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.grants import granted
@@ -76,7 +77,7 @@ def test_example_answer(stack: Stack, simulator: Provider) -> None:
     assert (body["model"], body["object"]) == (simulator.model, "chat.completion")
     assert body["id"].removeprefix("chatcmpl-").isdigit()
     assert isinstance(body["created"], int)
-    (choice,) = body["choices"]
+    choice = only(body["choices"], "choice")
     assert set(choice) == {"finish_reason", "index", "message"}
     assert (choice["finish_reason"], choice["index"]) == ("stop", 0)
     assert set(choice["message"]) == {"content", "role"}
@@ -101,7 +102,7 @@ def test_on_prem_example_answer(stack: Stack, member: Identity) -> None:
     assert answer["id"].startswith("chatcmpl-")
     assert (answer["model"], answer["object"]) == ("facebook/opt-125m", "chat.completion")
     assert answer["kv_transfer_params"] is None
-    (choice,) = answer["choices"]
+    choice = only(answer["choices"], "choice")
     assert set(choice) == {"index", "finish_reason", "message"}
     assert (choice["index"], choice["message"]["role"]) == (0, "assistant")
     assert choice["message"]["content"]

@@ -38,7 +38,7 @@ def listed(stack: Stack, user: Identity) -> list[str] | int:
     exchange = stack.send("GET", "/v1/models", user)
     if exchange.status != 200:
         return exchange.status
-    return [entry["id"] for entry in exchange.json["data"]]
+    return [entry["id"] for entry in exchange.listed()]
 
 
 @requirement("MP-65")

@@ -4,6 +4,7 @@ import pytest
 
 from fixtures.evidence import CLIENT
 from fixtures.evidence.requirements import requirement
+from fixtures.found import only
 from fixtures.stack import Identity, Stack
 from suites.mixed_providers.providers import VLLM
 
@@ -25,7 +26,7 @@ def test_completion_is_real(stack: Stack, alice: Identity) -> None:
     answer = stack.chat(VLLM, alice, messages=SAY_HI, max_tokens=20).expect_status(200)
     body = answer.json
     assert {"id", "object", "created", "model", "choices", "usage"} <= set(body)
-    (choice,) = body["choices"]
+    choice = only(body["choices"], "choice")
     assert {"index", "message", "logprobs", "finish_reason", "stop_reason"} <= set(choice)
     assert choice["message"]["role"] == "assistant"
     again = stack.chat(VLLM, alice, messages=SAY_HI, max_tokens=20, seed=7, temperature=1.5)
@@ -39,6 +40,6 @@ def test_completion_is_real(stack: Stack, alice: Identity) -> None:
 def test_max_tokens_ends_it(stack: Stack, alice: Identity) -> None:
     """The printed request and its printed end."""
     exchange = stack.chat(VLLM, alice, messages=SAY_HI, max_tokens=20).expect_status(200)
-    (choice,) = exchange.json["choices"]
+    choice = only(exchange.json["choices"], "choice")
     found = (choice["finish_reason"], exchange.json["usage"]["completion_tokens"])
     exchange.expect(CLIENT, found == ("length", 20), "length after 20 tokens", f"{found}")

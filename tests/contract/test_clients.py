@@ -17,9 +17,9 @@ from kubernetes.dynamic import DynamicClient
 
 from fixtures.clusters import Access
 from fixtures.kube import ApplyError, Kube
-from fixtures.stack import MAAS_GATEWAY, Stack
+from fixtures.stack import Stack
+from fixtures.stack.gateways import MAAS_GATEWAY, endpoint
 from fixtures.stack.gateways import client as gateway_client
-from fixtures.stack.gateways import endpoint
 from manifests import FOLDER, identity, render
 from suites.mixed_providers.providers import ALL, OPENAI
 from tests.conftest import Cluster

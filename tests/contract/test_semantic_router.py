@@ -17,6 +17,7 @@ import pytest
 from embedded import lifecycle, ready
 from embedded.state import State
 from fixtures.kube import Kube
+from fixtures.stack import WISH_HEADER
 from manifests import FOLDER
 
 NAMESPACE = "vllm-semantic-router-system"
@@ -165,8 +166,8 @@ def test_body_of_more_than_a_mebibyte(router: Router) -> None:
 
 
 def test_error_of_a_model_has_no_headers_of_the_router(router: Router) -> None:
-    body = {"model": "auto", "messages": [MATHS], "recorder": {"status": 500}}
-    answer, _ = router.send(body)
+    body = {"model": "auto", "messages": [MATHS]}
+    answer, _ = router.send(body, {WISH_HEADER: '{"status": 500}'})
     assert answer.status_code == 500
     assert [name for name in answer.headers if name.startswith("x-vsr-")] == []
 

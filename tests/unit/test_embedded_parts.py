@@ -17,11 +17,12 @@ from embedded.apiserver.table import jsonpath
 from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
-from embedded.images import Catalogue, ImageError, canonical
+from embedded.images import Catalogue, ImageError
 from embedded.images.maas.maas_api import account_name
 from embedded.net import Network, claim
 from embedded.selectors import select
 from manifests import ManifestError, render
+from manifests.images import canonical
 
 DATA: dict[str, Any] = {
     "request": {"path": "/llm/a/v1", "headers": {"authorization": "Bearer X", "a.b": "dot"}},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.kube import _unrolled
+from fixtures.done import unrolled
 from fixtures.objects import conditions, parent_of
 
 GATEWAYS = {"controllerName": "openshift.io/gateway-controller/v1", "conditions": []}
@@ -14,12 +14,37 @@ KUADRANTS = {
 }
 
 
-def test_policy_controllers_say_nothing_of_acceptance() -> None:
-    assert parent_of({"status": {"parents": [KUADRANTS, GATEWAYS]}}) is GATEWAYS
-    with pytest.raises(ValueError, match="not enough values"):
-        parent_of({"status": {"parents": [KUADRANTS]}})
-    with pytest.raises(ValueError, match="too many values"):
-        parent_of({"status": {"parents": [GATEWAYS, KUADRANTS, GATEWAYS]}})
+STRANGERS = {"controllerName": "sigs.k8s.io/wg-ai-gateway-envoy-controller", "conditions": []}
+
+
+class FakeKube:
+    def controller_of(self, namespace: str, gateway: str) -> str:
+        return str(GATEWAYS["controllerName"]) if (namespace, gateway) == ("b", "maas") else ""
+
+
+@pytest.mark.parametrize(
+    ("parents", "said"),
+    [
+        ([KUADRANTS, STRANGERS, GATEWAYS], ""),
+        ([KUADRANTS, STRANGERS], "one entry of openshift.io.* of HTTPRoute a/bridge, found none"),
+        ([GATEWAYS, KUADRANTS, GATEWAYS], "one entry of openshift.io/.*, found 2: "),
+    ],
+)
+def test_a_routes_status_is_its_gateways_controllers(
+    parents: list[dict[str, Any]], said: str
+) -> None:
+    """Policy controllers write beside it, and controllers of other Gateways."""
+    route = {
+        "metadata": {"name": "bridge", "namespace": "a"},
+        "spec": {"parentRefs": [{"name": "maas", "namespace": "b"}]},
+        "status": {"parents": parents},
+    }
+    kube: Any = FakeKube()
+    if said:
+        with pytest.raises(AssertionError, match=said):
+            parent_of(kube, route)
+    else:
+        assert parent_of(kube, route) is GATEWAYS
 
 
 def test_conditions_of_others_are_left_out_and_missing_ones_are_said() -> None:
@@ -45,6 +70,6 @@ def test_conditions_of_others_are_left_out_and_missing_ones_are_said() -> None:
 def test_a_rollout_is_waited_for(generation: int, status: dict[str, Any], left: str) -> None:
     """As `kubectl rollout status`: Available is said of the old Pods too."""
     deployment = {"metadata": {"generation": generation}, "spec": {}, "status": status}
-    found = _unrolled(deployment)
+    found = unrolled(deployment)
     assert left in found
     assert bool(left) == bool(found)

@@ -31,6 +31,12 @@ def verdicts(*failed: str, skipped: str = "") -> list[Verdict]:
     return judge(KNOWN, found)
 
 
+IMAGES = [
+    {"image": "quay.io/a/b:v1", "kind": "stand-in", "what": "embedded.images.a.b"},
+    {"image": "quay.io/a/c:v1", "kind": "upstream", "what": f"sha256:{'0' * 64}"},
+]
+
+
 def dumped(report: dict[str, Any]) -> str:
     """As YAML, by libyaml: Python's own takes seconds for hundreds of requirements."""
     text: str = yaml.dump(report, Dumper=yaml.CSafeDumper)
@@ -40,8 +46,8 @@ def dumped(report: dict[str, Any]) -> str:
 def written(judged: list[Verdict], **more: Any) -> dict[str, Any]:
     run = {
         "cluster": "embedded", "manifests": conformance.manifests(FOLDER / "conformance", True),
-        "components": {"kubernetes": "v1", "images": ["a=b"]}, "date": "2026-01-02T03:04:05Z",
-        "seconds": 2.0,
+        "components": {"kubernetes": "v1", "claimedCapabilities": ["a"]}, "seconds": 2.0,
+        "images": IMAGES, "date": "2026-01-02T03:04:05Z",
     }  # fmt: skip
     text = conformance.render(conformance.Run(**{**run, **more}), judged)
     loaded: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)

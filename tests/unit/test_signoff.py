@@ -18,7 +18,7 @@ from reports.progress import Progress
 from reports.signoff import __main__ as command
 from reports.signoff.decision import Decision, decide
 from reports.signoff.flows import CLUSTER, flows
-from tests.unit.test_reports import dumped, written
+from tests.unit.test_reports import IMAGES, dumped, written
 
 KNOWN = by_id(read_all(Path(__file__).parent.parent.parent / "suites"))
 WAY = [
@@ -74,6 +74,23 @@ def test_may_it_be_released(
     assert says.replace("258", str(len(KNOWN))) in found.sentence
     if red and word != "No verdict":
         assert "expected a, observed b" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("red", "word"),
+    [
+        ({}, "Stand-ins conform"),
+        ({EXTENDED: failure(CLIENT)}, "Stand-ins conform, with known defects"),
+        ({CORE: failure(BACKEND)}, "Do not ship"),
+    ],
+)
+def test_what_holds_of_stand_ins_releases_nothing(red: dict[str, Failure], word: str) -> None:
+    """And the first sentence says that they were judged."""
+    found = decide(judged(red, ()), "", [], images=IMAGES)
+    assert (found.word, found.kind == "good") == (word, False)
+    assert found.sentence.startswith("Stand-ins of this suite were judged in the place of 1 of 2 ")
+    real = decide(judged({}, ()), "", [], images=IMAGES[1:])
+    assert (real.word, real.sentence[:4]) == ("Ship", "All ")
 
 
 @pytest.mark.parametrize(

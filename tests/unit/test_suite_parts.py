@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from fixtures import waiting
-from fixtures.evidence import Exchange, Headers, HopMismatch, Observatory, Record, trace
+from fixtures.evidence import (
+    Exchange,
+    Headers,
+    HopMismatch,
+    Observatory,
+    Record,
+    access_log,
+    trace,
+)
+from fixtures.evidence.access_log import Line, Seen
 from fixtures.evidence.budget import reported_usage, spend
 from fixtures.evidence.requirements import Requirement, RequirementError, read, read_all
 from fixtures.evidence.verdicts import Decision, Failure, TestResult, judge
@@ -189,11 +197,11 @@ def test_secrets_do_not_show(secret: str) -> None:
 
 
 def exchange(
-    path: str, records: list[Record], status: int = 200, log: list[dict[str, Any]] | None = None
+    path: str, records: list[Record], status: int = 200, log: list[dict[str, str]] | None = None
 ) -> Exchange:
     request = httpx.Request("POST", f"https://maas.test{path}")
     response = httpx.Response(status, request=request, text="{}")
-    read = None if log is None else (lambda _: log)
+    read = None if log is None else (lambda *_: Seen([Line("", fields) for fields in log]))
     return Exchange(Observatory(lambda _: records, read), "id", response)
 
 
@@ -225,7 +233,7 @@ def test_egress_path_when_the_egress_did_not_rewrite() -> None:
 
 
 def test_egress_path_from_the_log_when_no_backend_saw_it() -> None:
-    lines = [{"received_path": "/external/openai/x", "code": 404, "details": "route_not_found"}]
+    lines = [{"received_path": "/external/openai/x", "code": "404", "details": "route_not_found"}]
     seen = exchange("/external/openai/x", [], 404, lines)
     with pytest.raises(HopMismatch, match="expected path /openai/x") as broken:
         seen.expect_inner_received("/openai/x")
@@ -236,9 +244,27 @@ def test_without_a_log_nothing_is_claimed() -> None:
     """Whether the egress gateway saw it is not known, and so not applicable."""
     with pytest.raises(pytest.skip.Exception, match="egress gateway saw the request is unknown"):
         exchange("/x", [], 401).expect_no_inner()
-    lines = [{"received_path": "/x", "code": 404, "details": ""}]
+    lines = [{"received_path": "/x", "code": "404", "details": ""}]
     with pytest.raises(HopMismatch, match="expected no request"):
         exchange("/x", [], 401, lines).expect_no_inner()
+
+
+def test_a_log_that_tells_no_requests_apart_proves_nothing() -> None:
+    """That it has none of this request is no evidence, and so not applicable."""
+    told: list[tuple[str, bool]] = []
+
+    def read(request_id: str, names_itself: bool) -> Seen:
+        told.append((request_id, names_itself))
+        return Seen([], "its lines have no ids")
+
+    for agent, named in ((access_log.agent("id"), True), ("OpenAI/Python", False)):
+        request = httpx.Request("POST", "https://maas.test/x", headers={"user-agent": agent})
+        response = httpx.Response(401, request=request)
+        seen = Exchange(Observatory(lambda _: [], read), "id", response)
+        with pytest.raises(pytest.skip.Exception, match="its lines have no ids"):
+            seen.expect_no_inner()
+        assert seen.inner_received == "nothing"
+        assert told.pop() == ("id", named)
 
 
 def test_what_a_real_server_received_is_unknown() -> None:
@@ -268,13 +294,14 @@ def test_the_way_of_a_request_is_as_far_as_its_test_looked() -> None:
     local = exchange("/llm/some/v1/models", [record("/v1/models", "/llm/some/v1/models")])
     local.expect_backend_received("openai")
     assert [hop.where for hop in local.seen()] == ["client", "backend", "client"]
-    lines = [{"received_path": "/external/openai/x", "code": 404, "details": "route_not_found"}]
+    lines = [{"received_path": "/external/openai/x", "code": "404", "details": "route_not_found"}]
 
     def unknown(_: str) -> list[Record]:
         raise AssertionError("looked up")
 
-    unseen = Exchange(Observatory(unknown, lambda _: lines), "id", local.response)
-    assert unseen.need_inner_lines() == lines
+    line = Line("", lines[0])
+    unseen = Exchange(Observatory(unknown, lambda *_: Seen([line])), "id", local.response)
+    assert unseen.need_inner_lines() == [line]
     assert unseen.seen()[1].observed == "received /external/openai/x"
     trace.forget()
     for one in (local, seen, local):

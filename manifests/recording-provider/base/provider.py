@@ -8,16 +8,15 @@ it received:
     GET /_recorder/requests?id=ID
         → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls", "answer"}]}
 
-A request can say what the answer reports: `{"recorder": {"total_tokens": 50000}}`, what it says:
-`{"recorder": {"text": "…"}}` or how many letters: `{"recorder": {"letters": 1000}}`, that it is an
-error: `{"recorder": {"status": 500}}`, that none comes for a while: `{"recorder": {"hang": 60}}`
-(seconds), that none comes at all: `{"recorder": {"drop": true}}`, or that a stream breaks off:
-`{"recorder": {"events": 3}}`. `{"recorder": {"kind": "…"}}` is another content type of JSON,
-`{"recorder": {"encoding": "gzip"}}` packs the answer, `{"recorder": {"headers": [["…", "…"]]}}` are
-further headers of the answer, in this order, and `"sse"` is another way to write events:
-`crlf`, `tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in
-two, a moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that
-grows with each event).
+A request can wish for an answer, by a JSON object in its header `x-conformance-recorder`, which
+every hop passes on; bodies are what clients send. `total_tokens` is what the answer reports,
+`text` what it says or `letters` how many, `status` makes it an error, `hang` lets it wait so many
+seconds, `drop` lets none come at all, and `events` breaks a stream off after so many. `kind` is
+another content type of JSON, `encoding` (`gzip`) packs the answer, `headers` are further headers of
+the answer, a list of [name, value] in this order, and `sse` is another way to write events: `crlf`,
+`tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in two, a
+moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that grows
+with each event).
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names, trailers included; `body` is the text, of a large body
@@ -44,6 +43,7 @@ from urllib.parse import parse_qs
 Object = dict[str, Any]
 REMEMBERED, REMEMBERED_LETTERS = 20_000, 16_384
 TLS = b"\x16"  # the first byte of a TLS handshake
+WISH = "x-conformance-recorder"
 ANSWER = "This is a recorded answer."
 
 
@@ -155,7 +155,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._error(400, "invalid_request", "the body is not a JSON object")
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
-        wish = body.get("recorder") or {}
+        wish = json.loads(self.headers.get(WISH) or "{}")
         self.wished = wish.get("headers", [])
         if "status" in wish:
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
@@ -166,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
         usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
         said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
         if body.get("stream"):
-            return self._stream(body, usage, said, wish.get("sse", ""))
+            return self._stream(body, usage, said, wish)
         message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         whole = {**self._head("chat.completion"), "choices": [choice], "usage": usage}
@@ -205,8 +205,8 @@ class Handler(BaseHTTPRequestHandler):
         prompt = min(2, total)
         return {"prompt_tokens": prompt, "completion_tokens": total - prompt, "total_tokens": total}
 
-    def _stream(self, body: Object, usage: Object, said: str, style: str) -> None:
-        head = self._head("chat.completion.chunk")
+    def _stream(self, body: Object, usage: Object, said: str, wish: Object) -> None:
+        head, style = self._head("chat.completion.chunk"), wish.get("sse", "")
         if style == "nulls":
             head["usage"] = None
 
@@ -221,7 +221,7 @@ class Handler(BaseHTTPRequestHandler):
                 events = [{**one, "usage": self._usage(n)} for n, one in enumerate(events)]
             events.append({**head, "choices": [], "usage": usage})
         whole = [*map(json.dumps, events), "[DONE]"]
-        sent = whole[: (body.get("recorder") or {}).get("events")]
+        sent = whole[: wish.get("events")]
         written = [self._event(number, event, style) for number, event in enumerate(sent)]
         kind = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
         self._begin(200, kind, "".join(written).encode())

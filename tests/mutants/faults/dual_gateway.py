@@ -24,7 +24,7 @@ def _(module: Any) -> None:
 def _(module: Any) -> None:
     """What the router writes anew has only what it knows."""
     right = module._dump
-    known = ("model", "messages", "stream", "stream_options", "recorder")
+    known = ("model", "messages", "stream", "stream_options")
     module._dump = lambda body: right({k: v for k, v in body.items() if k in known})
 
 
