@@ -14,8 +14,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from manifests.images import canonical, tag
-
 
 class ImageError(Exception):
     """An image that the catalogue does not have."""
@@ -102,6 +100,8 @@ class Catalogue:
     def replaced(self, overrides: list[str]) -> Catalogue:
         """With `NAME=COMMAND` entries put in, in the place of one tag or of all; raises ValueError
         if one has no `=`."""
+        from manifests.images import canonical, tag  # stand-ins' containers have no manifests
+
         images = dict(self.images)
         for override in overrides:
             name, equals, command = override.partition("=")
@@ -115,6 +115,8 @@ class Catalogue:
 
     def find(self, reference: str) -> Image:
         """Raises ImageError, with what to do, for an unknown image."""
+        from manifests.images import canonical, tag
+
         name = canonical(reference)
         found = self.images.get(f"{name}:{tag(reference)}", self.images.get(name))
         if found is None:
