@@ -44,8 +44,8 @@ def _result(one: Requirement) -> TestResult:
 
 def _page(results: list[TestResult], past: list[Past], lost: str = "", unready: str = "") -> str:
     made_of = {"kubernetes": "v1.34.4", "images": ["a", "b"]}
-    facts = signoff.Facts("embedded", "default", "sha256:0", DATE, 130.0, made_of, [], past, lost=lost,
-                          unready=unready.splitlines())  # fmt: skip
+    facts = signoff.Facts("embedded", "default", "sha256:0", DATE, 130.0, made_of, [], past,
+                          lost=lost, unready=unready.splitlines())  # fmt: skip
     return signoff.render(facts, READINGS, judge(KNOWN, results))
 
 
