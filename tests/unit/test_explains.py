@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fixtures.found import Unexpected, first, listed, only, parsed, parsed_yaml, parts
 
@@ -133,3 +134,10 @@ def test_what_was_expected_is_said(look: Callable[[Any], Any], said: str) -> Non
 def test_an_empty_listing_of_go() -> None:
     assert listed(parsed('{"data": null}', "a listing"), "data") == []
     assert listed(parsed('{"data": [1]}', "a listing"), "data") == [1]
+
+
+@pytest.mark.parametrize("dumper", [yaml.SafeDumper, yaml.CSafeDumper])
+def test_what_was_found_can_be_written(dumper: Any) -> None:
+    """As it was: tests edit ConfigMaps, and diagnostics keep objects."""
+    route = parsed(json.dumps(ROUTE), "the route")
+    assert yaml.safe_load(yaml.dump(route, Dumper=dumper)) == ROUTE
