@@ -28,6 +28,10 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         (["--requirement=MP-99"], "--requirement=MP-99: unknown; there are MP-1, MP-2"),
         (["--kustomization=/nowhere"], "/nowhere/kustomization.yaml: No such file or directory"),
         (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
+        (["--image=no-such=x"], "--image=no-such: nothing that is deployed uses this image; "),
+        (["--image=quay.io/kuadrant/limitadr=x"], "the nearest: quay.io/kuadrant/limitador"),
+        (["--cluster=kind", "--image=no-such=x"], "--cluster=kind takes no builds yet"),
+        (["--cluster=openshift", "--image=no-such=x"], "--cluster=openshift takes no builds yet"),
         (["--capability=wings"], "--capability=wings: unknown; there are aws_load_balancer"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -69,3 +71,16 @@ def test_only_its_provider_knows_a_cluster() -> None:
 def test_nobody_but_the_command_line_imports_the_reports() -> None:
     assert users_of("reports") == set()
     assert users_of("suites") == set()
+
+
+def test_stand_ins_need_nothing_but_their_own_package() -> None:
+    """Their containers have no other: what starts one, and each of them, is imported without."""
+    ours = (name for name in FOUND if name.startswith("embedded.images"))
+    modules = sorted(name for name in ours if not name.endswith("__main__"))
+    told = f"import sys; [__import__(name) for name in {modules!r}]; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tops = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "embedded" in tops
+    assert not tops & {"fixtures", "kind", "manifests", "reports", "suites"}

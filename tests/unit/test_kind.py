@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from embedded.images.kuadrant.shim_filters import clusters_of, in_its_place
+from fixtures.clusters.kind import _programs
+from fixtures.clusters.programs import running
 from kind import KindError, components, oci_runtime, platform
 from kind.components import table
 from manifests import FOLDER, load, render
@@ -149,3 +151,11 @@ def test_entry_is_a_socks_proxy() -> None:
 
     assert asyncio.run(ask()) == ("ok", "ProxyError")
     assert entry.PORT == 1080
+
+
+def test_reports_name_what_packages_made() -> None:
+    """Of every image of the table; a stand-in is never taken for upstream's."""
+    found = running({one.image: "" for one in table().images}, _programs(), [])
+    kinds = {one.image: one.kind for one in found}
+    wanted = {one.image: "stand-in" if one.stand_in else "packages" for one in table().images}
+    assert kinds == wanted
