@@ -31,7 +31,7 @@ from embedded import daemon, lifecycle, zygote
 # rewrite.
 LIBRARIES = (
     *(f"_pytest.{name}" for name in default_plugins),
-    "allure_pytest.plugin", "anyio.pytest_plugin", "pytest_kind.plugin", "xdist.plugin",
+    "allure_pytest.plugin", "pytest_kind.plugin", "xdist.plugin",
     "h2.connection", "http.server", "httpx", "jinja2", "jsonpatch", "jsonschema", "jwt",
     "kubernetes.client", "kubernetes.dynamic", "rich.console", "tenacity", "yaml",
     "embedded.cluster", "tests.mutants.faults", "tests.mutants.warm",
