@@ -189,10 +189,10 @@ def settle_times(new: Any, old: Any) -> None:
         for name, value in new.items():
             before = old.get(name) if isinstance(old, dict) else None
             if name == "conditions" and isinstance(before, list):
-                known = {c["type"]: c for c in before}
+                known = {c.get("type"): c for c in before}
                 for condition in value:
-                    same = known.get(condition["type"])
-                    if same and same["status"] == condition["status"]:
+                    same = known.get(condition.get("type")) or {}  # others write there too
+                    if "lastTransitionTime" in same and same.get("status") == condition["status"]:
                         condition["lastTransitionTime"] = same["lastTransitionTime"]
             else:
                 settle_times(value, before)

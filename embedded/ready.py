@@ -1,4 +1,9 @@
-"""Whether everything that was deployed is Ready, Programmed, Accepted and Enforced."""
+"""Whether everything that was deployed is Ready, Programmed, Accepted and Enforced.
+
+Of a route, that is what the controller of its Gateway's class says. Others may write into the same
+status, and deploy proxies of their own for Gateways that are not of their class (as
+kubernetes-sigs/wg-ai-gateway does, `pkg/controllers/httproute.go`): those hold nothing up.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,8 @@ import httpx
 import yaml
 
 from embedded.errors import EmbeddedError
-from embedded.gatewayapi.status import POLICY_CONTROLLER
+from embedded.gatewayapi.attach import GROUP, parents_of
+from embedded.gatewayapi.status import conditions_of, status_of
 from embedded.kube import path_of
 from embedded.net import unprivileged
 from embedded.node.dns import HOSTNAME
@@ -19,7 +25,7 @@ Object = dict[str, Any]
 _GATEWAY = "gateway.networking.k8s.io/v1"
 # The condition that says "done", for each resource that has one.
 CONDITIONS = {
-    f"{_GATEWAY}/gateways": "Programmed",
+    f"{_GATEWAY}/gateways": "Programmed",  # whoever says so: it has one word on that
     "kuadrant.io/v1/authpolicies": "Enforced",
     "kuadrant.io/v1/ratelimitpolicies": "Enforced",
     "kuadrant.io/v1alpha1/tokenratelimitpolicies": "Enforced",
@@ -28,6 +34,11 @@ CONDITIONS = {
     "v1/pods": "Ready",
 }
 _EVERY_SECONDS = 0.05
+_CLASSES = f"{_GATEWAY}/gatewayclasses"
+_GATEWAYS, _ROUTES = f"{_GATEWAY}/gateways", f"{_GATEWAY}/httproutes"
+_DEPLOYMENTS, _REPLICA_SETS = "apps/v1/deployments", "apps/v1/replicasets"
+# (route's uid, generation, controller, parentRef) → what it lacks, as its controller last said
+_Words = dict[tuple[str, ...], list[str]]
 
 
 def _client(state: State) -> httpx.Client:
@@ -45,14 +56,15 @@ def _client(state: State) -> httpx.Client:
 def missing(state: State) -> list[str]:
     """One line for each object that is not as it should be."""
     with _client(state) as client:
-        return _missing(client)
+        return _missing(client, {})
 
 
 def wait(state: State, seconds: float) -> None:
     """Wait until nothing is missing; raises EmbeddedError with what still is."""
     deadline = time.monotonic() + seconds
     with _client(state) as client:
-        while left := _missing(client):
+        said: _Words = {}
+        while left := _missing(client, said):
             if time.monotonic() > deadline:
                 listing = "\n  ".join(left)
                 raise EmbeddedError(
@@ -64,34 +76,108 @@ def wait(state: State, seconds: float) -> None:
             time.sleep(_EVERY_SECONDS)
 
 
-def _missing(client: httpx.Client) -> list[str]:
+def _missing(client: httpx.Client, said: _Words) -> list[str]:
+    """As `missing`; what controllers said of routes is remembered in `said`, for where others
+    overwrite it."""
+    controllers = {
+        found["metadata"]["name"]: str(found["spec"]["controllerName"])
+        for found in _items(client, _CLASSES)
+    }
+    gateways = _items(client, _GATEWAYS)
+    strangers = _strangers(client, gateways, controllers)
     found = []
     for resource, condition in CONDITIONS.items():
-        answer = client.get(path_of(resource))
-        for obj in answer.json()["items"] if answer.status_code == 200 else []:
-            conditions = obj.get("status", {}).get("conditions", [])
-            shown = _shown(resource, obj)
-            found += [f"{shown}: {text}" for text in _lacks(conditions, condition)]
-    routes = client.get(path_of(f"{_GATEWAY}/httproutes"))
-    for route in routes.json()["items"] if routes.status_code == 200 else []:
-        parents = route.get("status", {}).get("parents", [])
-        parents = [p for p in parents if p["controllerName"] != POLICY_CONTROLLER]
-        shown = _shown("httproutes", route)
-        if len(parents) < len(route["spec"].get("parentRefs", [])):
-            found.append(f"{shown}: no status yet")
-        for parent in parents:
-            for condition in ("Accepted", "ResolvedRefs"):
-                lacks = _lacks(parent["conditions"], condition)
+        for obj in gateways if resource == _GATEWAYS else _items(client, resource):
+            metadata = obj["metadata"]
+            if {metadata["uid"], *_owners(obj)}.isdisjoint(strangers):
+                shown = _shown(resource, obj)
+                lacks = _lacks(conditions_of(status_of(obj)), condition)
                 found += [f"{shown}: {text}" for text in lacks]
+    for route in _items(client, _ROUTES):
+        shown = _shown("httproutes", route)
+        found += [f"{shown}: {text}" for text in _unrouted(route, gateways, controllers, said)]
     return found
+
+
+def _items(client: httpx.Client, resource: str) -> list[Object]:
+    """What there is; nothing while the resource is not served."""
+    answer = client.get(path_of(resource))
+    found: list[Object] = answer.json()["items"] if answer.status_code == 200 else []
+    return found
+
+
+def _owners(obj: Object) -> list[str]:
+    return [ref["uid"] for ref in obj["metadata"].get("ownerReferences") or []]
+
+
+def _strangers(
+    client: httpx.Client, gateways: list[Object], controllers: dict[str, str]
+) -> set[str]:
+    """The uids of Deployments that a controller made for Gateways of another's class, and of their
+    ReplicaSets. Who made one says its label `…/managed`, as Istio's and wg-ai-gateway's do."""
+    own = {g["metadata"]["uid"]: controllers.get(g["spec"]["gatewayClassName"]) for g in gateways}
+    by_label = {name.replace("/", "-"): name for name in controllers.values()}
+    found = set()
+    for deployment in _items(client, _DEPLOYMENTS):
+        labels = deployment["metadata"].get("labels") or {}
+        makers = {by_label.get(v) for k, v in labels.items() if k.endswith("/managed")} - {None}
+        entitled = {own[uid] for uid in _owners(deployment) if uid in own}
+        if makers and entitled and makers.isdisjoint(entitled):
+            found.add(str(deployment["metadata"]["uid"]))
+    if found:
+        sets = _items(client, _REPLICA_SETS)
+        found |= {one["metadata"]["uid"] for one in sets if not found.isdisjoint(_owners(one))}
+    return found
+
+
+def _unrouted(
+    route: Object, gateways: list[Object], controllers: dict[str, str], said: _Words
+) -> list[str]:
+    """What a route lacks at the Gateways that it names."""
+    found = []
+    entries = status_of(route).get("parents") or []
+    by_ref = {id(ref): g for g in gateways for ref in parents_of(route, g)}
+    for ref in route["spec"].get("parentRefs") or []:
+        if (ref.get("group", GROUP), ref.get("kind", "Gateway")) != (GROUP, "Gateway"):
+            continue
+        gateway = by_ref.get(id(ref))
+        name = f"Gateway {ref['name']}"
+        if gateway is None:
+            found.append(f"there is no {name}")
+            continue
+        controller = controllers.get(gateway["spec"]["gatewayClassName"], "")
+        at = _parent(ref, route)
+        metadata = route["metadata"]
+        key = (metadata["uid"], str(metadata["generation"]), controller, *at)
+        for entry in entries:
+            if entry.get("controllerName") == controller and at == _parent(
+                entry.get("parentRef") or {}, route
+            ):
+                have = conditions_of(entry)
+                said[key] = [t for kind in ("Accepted", "ResolvedRefs") for t in _lacks(have, kind)]
+        nothing = f"no word of {controller or 'a controller'} for {name} yet"
+        found += said.get(key, [nothing])
+    return found
+
+
+def _parent(ref: Object, route: Object) -> tuple[str, ...]:
+    """What a parentRef names, with its defaults."""
+    namespace = ref.get("namespace", route["metadata"]["namespace"])
+    return (
+        namespace,
+        str(ref.get("name")),
+        str(ref.get("sectionName", "")),
+        str(ref.get("port", "")),
+    )
 
 
 def _lacks(conditions: list[Object], wanted: str) -> list[str]:
     for condition in conditions:
         if condition["type"] == wanted:
-            if condition["status"] == "True" or condition.get("reason") == "Overridden":
+            status = condition.get("status")
+            if status == "True" or condition.get("reason") == "Overridden":
                 return []
-            return [f"{wanted}={condition['status']} {condition.get('message', '')}".strip()]
+            return [f"{wanted}={status} {condition.get('message', '')}".strip()]
     return [f"no condition {wanted} yet"]
 
 

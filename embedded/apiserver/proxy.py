@@ -117,7 +117,7 @@ def _endpoint(api: Api, namespace: str, name: str, port: str) -> tuple[str, int]
     )
     for found in slices:
         numbers = {p.get("name", ""): p["port"] for p in found.get("ports") or []}
-        for endpoint in found.get("endpoints", []):
-            if endpoint["conditions"]["ready"]:
+        for endpoint in found.get("endpoints") or []:
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
                 return endpoint["addresses"][0], numbers.get(chosen.get("name", ""), 0)
     return "", 0

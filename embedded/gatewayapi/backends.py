@@ -80,8 +80,9 @@ class Backends:
             ports = {p.get("name", ""): p["port"] for p in found.get("ports") or []}
             out += [
                 (address, ports[port_name])
-                for endpoint in found.get("endpoints", [])
-                if endpoint["conditions"].get("ready", True) and port_name in ports
+                for endpoint in found.get("endpoints") or []
+                if (endpoint.get("conditions") or {}).get("ready") is not False
+                and port_name in ports
                 for address in endpoint["addresses"]
             ]
         return sorted(out)

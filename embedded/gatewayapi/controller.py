@@ -15,7 +15,14 @@ from typing import Any, Protocol
 from embedded.gatewayapi import attach, envoy
 from embedded.gatewayapi.attach import GROUP, Attachment
 from embedded.gatewayapi.routes import Backend, envoy_routes
-from embedded.gatewayapi.status import beside, condition, in_place
+from embedded.gatewayapi.status import (
+    beside,
+    condition,
+    conditions_of,
+    in_place,
+    is_true_now,
+    status_of,
+)
 from embedded.kube import Cache, Kube
 from embedded.net import unprivileged
 from embedded.xds import AdsServer, Snapshot
@@ -116,8 +123,8 @@ class GatewayController(ABC):
         for route in self._cache.list(ROUTES):
             metadata = route["metadata"]
             mine = parents.get((metadata["namespace"], metadata["name"]), [])
-            current = route.get("status", {}).get("parents", [])
-            if mine or any(p["controllerName"] == self.name for p in current):
+            current = status_of(route).get("parents") or []
+            if mine or any(p.get("controllerName") == self.name for p in current):
                 status = {"parents": in_place(current, self.name, mine)}
                 await self._kube.set_status(ROUTES, route, status)
 
@@ -223,20 +230,20 @@ class GatewayController(ABC):
         refused: str,
     ) -> None:
         service = self._cache.get(SERVICES, gateway["metadata"]["namespace"], proxy.name) or {}
-        ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress", [])
+        ingress = (status_of(service).get("loadBalancer") or {}).get("ingress") or []
         if refused:
             reason, text = "Invalid", f"Envoy refused the configuration: {refused}"
-        elif not (running or _stays_programmed(gateway)) or not ingress:
+        elif not (running or is_true_now(gateway, "Programmed")) or not ingress:
+            # A Gateway once Programmed is not unprogrammed by every change of some route.
             reason, text = "Pending", "waiting for the Deployment's Envoy to take its configuration"
         else:
             reason, text = "Programmed", f"Resource programmed, assigned to {ingress[0]['ip']}"
         programmed = condition("Programmed", reason == "Programmed", reason, text, gateway)
         accepted = condition("Accepted", True, "Accepted", "Resource accepted", gateway)
         own = [accepted, programmed, *([self._resolved(gateway)] if self.resolves_gateways else [])]
-        current = gateway.get("status", {})
         status = {
             "addresses": [{"type": "IPAddress", "value": i["ip"]} for i in ingress],
-            "conditions": beside(own, current.get("conditions", [])),
+            "conditions": beside(own, conditions_of(status_of(gateway))),
             "listeners": [
                 self._listener_status(gateway, li, attachments)
                 for li in gateway["spec"]["listeners"]
@@ -269,23 +276,11 @@ class GatewayController(ABC):
             line("ResolvedRefs", not broken_ref, "ResolvedRefs", reason),
             line("Programmed", problem is None, "Programmed", "Invalid"),
         ]
-        known = gateway.get("status", {}).get("listeners", [])
-        current: list[Object] = next(
-            (o["conditions"] for o in known if o["name"] == listener["name"]), []
-        )
+        known = status_of(gateway).get("listeners") or []
+        current: Object = next((o for o in known if o.get("name") == listener["name"]), {})
         return {
             "name": listener["name"],
             "attachedRoutes": sum(listener["name"] in a.listeners for a in attachments),
             "supportedKinds": [{"group": GROUP, "kind": "HTTPRoute"}],
-            "conditions": beside(own, current),
+            "conditions": beside(own, conditions_of(current)),
         }
-
-
-def _stays_programmed(gateway: Object) -> bool:
-    """A Gateway once Programmed is not unprogrammed by every change of some route."""
-    return any(
-        c["type"] == "Programmed"
-        and c["status"] == "True"
-        and c["observedGeneration"] == gateway["metadata"]["generation"]
-        for c in gateway.get("status", {}).get("conditions", [])
-    )

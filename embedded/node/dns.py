@@ -91,8 +91,8 @@ class DnsServer(asyncio.DatagramProtocol):
             found
             for slice_ in self._api.store.objects(("discovery.k8s.io", "endpointslices"), namespace)
             if slice_["metadata"].get("labels", {}).get("kubernetes.io/service-name") == name
-            for endpoint in slice_["endpoints"]
-            if endpoint["conditions"]["ready"]
+            for endpoint in slice_.get("endpoints") or []
+            if (endpoint.get("conditions") or {}).get("ready") is not False
             for found in endpoint["addresses"]
         ]
 

@@ -100,9 +100,9 @@ class Forwarder:
             ports = [p["port"] for p in slice_.get("ports") or [] if p.get("name", "") == port_name]
             found += [
                 (address, ports[0])
-                for endpoint in slice_.get("endpoints", [])
+                for endpoint in slice_.get("endpoints") or []
                 for address in endpoint["addresses"]
-                if endpoint["conditions"].get("ready", True) and ports
+                if (endpoint.get("conditions") or {}).get("ready") is not False and ports
             ]
         return random.choice(found) if found else None
 

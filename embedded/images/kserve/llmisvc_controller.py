@@ -18,7 +18,7 @@ import yaml
 
 from embedded import rpc
 from embedded.gatewayapi import envoy
-from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, is_true
+from embedded.gatewayapi.status import condition, is_true, status_of
 from embedded.kube import Cache, Kube
 from embedded.tls import Authority
 
@@ -124,11 +124,7 @@ class Controller(ModelController):
         deployment = self._cache.get(DEPLOYMENTS, namespace, f"{name}-kserve")
         workload = is_true(deployment, "Available")
         route = self._cache.get(ROUTES, namespace, f"{name}-kserve-route")
-        every = (route or {}).get("status", {}).get("parents", [])
-        parents = [p for p in every if p["controllerName"] != POLICY_CONTROLLER]
-        routed = not _has_route(model) or (
-            bool(parents) and all(is_true({"status": p}, "Accepted") for p in parents)
-        )
+        routed = not _has_route(model) or _accepted(route)
         conditions = [
             _ready("MainWorkloadReady", workload, "the workload is not available", model),
             _ready("RouterReady", routed, "the HTTPRoute is not accepted", model),
@@ -149,8 +145,20 @@ class Controller(ModelController):
         if gateway is None:
             return []
         named = [li["hostname"] for li in gateway["spec"]["listeners"] if "hostname" in li]
-        found = gateway.get("status", {}).get("addresses", [])
+        found = status_of(gateway).get("addresses") or []
         return sorted(set(named)) or [address["value"] for address in found]
+
+
+def _accepted(route: Object | None) -> bool:
+    """Whether each Gateway that a route names has accepted it. Others write entries too, of
+    policies or for a Gateway that is not theirs."""
+    accepted = {
+        (ref.get("namespace"), ref.get("name"))
+        for parent in status_of(route).get("parents") or []
+        if is_true({"status": parent}, "Accepted") and (ref := parent.get("parentRef"))
+    }
+    named = route["spec"]["parentRefs"] if route else []
+    return bool(named) and all((ref["namespace"], ref["name"]) in accepted for ref in named)
 
 
 def _ready(kind: str, holds: bool, message: str, model: Object) -> Object:

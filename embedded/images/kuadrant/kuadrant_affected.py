@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.gatewayapi.attach import GROUP
-from embedded.gatewayapi.status import POLICY_CONTROLLER, condition, in_place
+from embedded.gatewayapi.status import (
+    POLICY_CONTROLLER,
+    condition,
+    conditions_of,
+    in_place,
+    status_of,
+)
 from embedded.images.kuadrant.kuadrant_policies import Kind, named
 from embedded.images.kuadrant.kuadrant_topology import Topology
 
@@ -35,19 +41,19 @@ def route_parents(route: Object, topology: Topology) -> list[Object]:
                 "conditions": conditions,
             }
             mine.append(entry)
-    return in_place(route.get("status", {}).get("parents", []), POLICY_CONTROLLER, mine)
+    return in_place(status_of(route).get("parents") or [], POLICY_CONTROLLER, mine)
 
 
 def gateway_status(gateway: Object, topology: Topology) -> Object:
     """The Gateway's conditions, and its listeners with theirs."""
-    status = gateway.get("status", {})
+    status = status_of(gateway)
     above = {kind: topology.attached(kind, gateway) for kind in topology.policies}
     affected = _affected(above, gateway)
     listeners = [
-        {**one, "conditions": _beside(one["conditions"], affected)}
-        for one in status.get("listeners", [])
+        {**one, "conditions": _beside(conditions_of(one), affected)}
+        for one in status.get("listeners") or []
     ]
-    return {"conditions": _beside(status.get("conditions", []), affected), "listeners": listeners}
+    return {"conditions": _beside(conditions_of(status), affected), "listeners": listeners}
 
 
 def _beside(conditions: list[Object], affected: list[Object]) -> list[Object]:

@@ -18,7 +18,7 @@ import yaml
 
 from embedded import rpc
 from embedded.gatewayapi.attach import GROUP
-from embedded.gatewayapi.status import condition, is_true
+from embedded.gatewayapi.status import condition, is_true, is_true_now, status_of
 from embedded.images.kuadrant.kuadrant_affected import gateway_status, route_parents
 from embedded.images.kuadrant.kuadrant_config import (
     action_sets,
@@ -73,7 +73,7 @@ class Operator:
             await self._kube.set_status(GATEWAYS, gateway, gateway_status(gateway, topology))
         for route in topology.routes:
             parents = route_parents(route, topology)
-            if parents or route.get("status", {}).get("parents"):
+            if parents or status_of(route).get("parents"):
                 await self._kube.set_status(ROUTES, route, {"parents": parents})
 
     # -- what it writes -----------------------------------------------------------------
@@ -178,12 +178,7 @@ class Operator:
 
 def _stays_enforced(policy: Object) -> bool:
     """A policy in force is not out of it because another one is on its way."""
-    return any(
-        c["type"] == "Enforced"
-        and c["status"] == "True"
-        and c["observedGeneration"] == policy["metadata"]["generation"]
-        for c in policy.get("status", {}).get("conditions", [])
-    )
+    return is_true_now(policy, "Enforced")
 
 
 def _in_effect(plugin: Object | None) -> bool:
@@ -193,7 +188,7 @@ def _in_effect(plugin: Object | None) -> bool:
     """
     if plugin is None:
         return False
-    status = plugin.get("status", {})
+    status = status_of(plugin)
     loaded = status.get("loadedGeneration") == plugin["metadata"]["generation"]
     return bool(loaded and status.get("programmed"))
 

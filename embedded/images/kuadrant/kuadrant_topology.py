@@ -15,7 +15,7 @@ from typing import Any
 
 from embedded import cel
 from embedded.gatewayapi.attach import GROUP
-from embedded.gatewayapi.status import is_true
+from embedded.gatewayapi.status import is_true, status_of
 from embedded.images.kuadrant.kuadrant_policies import Kind, Path, expressions, named
 
 Object = dict[str, Any]
@@ -119,10 +119,10 @@ def _targets(policy: Object, kind: str, target: Object) -> bool:
 
 def _attached(route: Object, gateway: Object) -> bool:
     metadata = gateway["metadata"]
-    for parent in route.get("status", {}).get("parents", []):
-        ref = parent["parentRef"]
+    for parent in status_of(route).get("parents") or []:
+        ref = parent.get("parentRef") or {}
         namespace = ref.get("namespace", route["metadata"]["namespace"])
-        same = (ref.get("group", GROUP), ref["name"], namespace) == (
+        same = (ref.get("group", GROUP), ref.get("name"), namespace) == (
             GROUP,
             metadata["name"],
             metadata["namespace"],
