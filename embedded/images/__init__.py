@@ -4,7 +4,8 @@ A folder for each project, in it a module an image: each has `main(argv)` and sa
 for. `--image NAME=COMMAND` of `python -m embedded up` replaces an entry by a program of yours. It
 has a `$KUBECONFIG` for its ServiceAccount, since nothing is mounted where client libraries look for
 one, and the container's mounts below `$CONTAINER_ROOT`; `$(POD_IP)` and the container's other
-variables are filled in in COMMAND.
+variables are filled in in COMMAND. The words of the container's `command` after the first, and its
+`args`, come after COMMAND's own.
 """
 
 from __future__ import annotations
@@ -26,18 +27,16 @@ class Image:
     module: str = ""
     flags: tuple[str, ...] = ()
     program: tuple[str, ...] = ()
-    replaces_command: bool = True
     is_foreign: bool = False  # of `--image`
 
     def argv(self, command: list[str], arguments: list[str]) -> list[str]:
-        """The process's words for a container's `command` and `args`."""
-        if self.module:
-            return [self.module, *self.flags, *arguments]
-        if self.replaces_command:
-            return [*self.program, *arguments]
-        # A stock image: the container's own command, with its interpreter found here.
-        words = command or ["python"]
-        return [*self.program, *words[1:], *arguments]
+        """The process's words for a container's `command` and `args`.
+
+        As in Kubernetes, `command` takes the entrypoint's place. Its first word names the program,
+        which is found here; what follows it is the container's own, and kept.
+        """
+        first = [self.module, *self.flags] if self.module else list(self.program)
+        return [*first, *command[1:], *arguments]
 
 
 def envoy_binary() -> Path:
@@ -70,7 +69,7 @@ def _stand_in(name: str, *flags: str) -> Image:
 
 def _catalogue() -> dict[str, Image]:
     envoy = Image(program=(str(envoy_binary()),))
-    python = Image(program=(sys.executable, "-u"), replaces_command=False)
+    python = Image(program=(sys.executable, "-u"))
     return {
         "docker.io/envoyproxy/envoy": envoy,
         "docker.io/library/python": python,

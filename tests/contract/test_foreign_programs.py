@@ -30,9 +30,9 @@ def kube() -> Iterator[Kube]:
     process.wait()
 
 
-def ran(kube: Kube, name: str, arguments: list[str]) -> tuple[str, str]:
+def ran(kube: Kube, name: str, arguments: list[str], command: list[str]) -> tuple[str, str]:
     """(the Pod's phase at its end, its log)."""
-    container = {"name": "main", "image": IMAGE, "args": arguments}
+    container = {"name": "main", "image": IMAGE, "args": arguments, "command": command}
     spec = {"serviceAccountName": "reader", "restartPolicy": "Never", "containers": [container]}
     metadata = {"name": name, "namespace": "default"}
     kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
@@ -47,7 +47,8 @@ def ran(kube: Kube, name: str, arguments: list[str]) -> tuple[str, str]:
 
 
 def test_a_go_program_has_its_accounts_rights(kube: Kube) -> None:
-    """By its $KUBECONFIG: what its ServiceAccount may, and nothing else."""
+    """By its $KUBECONFIG: what its ServiceAccount may, and nothing else. The words of its command
+    after the program are its arguments too."""
     kube.service_account("default", "reader")
     metadata = {"name": "reader", "namespace": "default"}
     rbac = "rbac.authorization.k8s.io/v1"
@@ -56,8 +57,8 @@ def test_a_go_program_has_its_accounts_rights(kube: Kube) -> None:
     ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
     kube.apply({"apiVersion": rbac, "kind": "RoleBinding", "metadata": metadata, "roleRef": ref,
                 "subjects": [subject]})  # fmt: skip
-    phase, log = ran(kube, "allowed", ["get", "configmaps", "-o", "name"])
+    phase, log = ran(kube, "allowed", ["-o", "name"], ["kubectl", "get", "configmaps"])
     assert (phase, log.split()) == ("Succeeded", ["configmap/kube-root-ca.crt"])
-    phase, log = ran(kube, "refused", ["get", "secrets"])
+    phase, log = ran(kube, "refused", ["get", "secrets"], [])
     assert phase == "Failed"
     assert 'User "system:serviceaccount:default:reader" cannot list resource "secrets"' in log

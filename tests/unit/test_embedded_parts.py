@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from embedded.apiserver.table import jsonpath
 from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
-from embedded.images import Catalogue, ImageError
+from embedded.images import Catalogue, ImageError, envoy_binary
 from embedded.images.maas.maas_api import account_name
 from embedded.net import Network, claim
 from embedded.selectors import select
@@ -112,12 +113,27 @@ def test_image_names(reference: str, name: str) -> None:
 def test_unknown_image_says_what_to_do() -> None:
     with pytest.raises(ImageError, match=r"no example.com/x; it has .* --image NAME=COMMAND"):
         Catalogue().find("example.com/x:1")
-    replaced = Catalogue().replaced(["example.com/x=/bin/x --flag"])
-    assert replaced.find("example.com/x:2").argv(["ignored"], ["arg"]) == [
-        "/bin/x",
-        "--flag",
-        "arg",
-    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "words"),
+    [
+        ("docker.io/envoyproxy/envoy:v1", ["envoy", "-c", "/x"], [str(envoy_binary()), "-c", "/x"]),
+        ("docker.io/envoyproxy/envoy:v1", [], [str(envoy_binary())]),
+        ("python:3.12", ["python3", "-c", "pass"], [sys.executable, "-u", "-c", "pass"]),
+        ("python:3.12", [], [sys.executable, "-u"]),
+        ("ghcr.io/llm-d/llm-d-inference-sim:v0.7.1", ["/app/llm-d-inference-sim", "--port=1"],
+         ["embedded.images.simulators.llmd_sim", "--generation", "0.7", "--port=1"]),
+        ("example.com/x:2", ["/usr/bin/x", "--more"], ["/bin/x", "--flag", "--more"]),
+        ("example.com/x:2", ["/usr/bin/x"], ["/bin/x", "--flag"]),
+        ("example.com/x:2", [], ["/bin/x", "--flag"]),
+    ],
+)  # fmt: skip
+def test_a_containers_command_is_honoured(image: str, command: list[str], words: list[str]) -> None:
+    """As in Kubernetes; the first word is the program, whatever it is called there. A controller
+    that deploys `command: [envoy, -c, …]` got an Envoy without its words."""
+    catalogue = Catalogue().replaced(["example.com/x=/bin/x --flag"])
+    assert catalogue.find(image).argv(command, ["arg"]) == [*words, "arg"]
 
 
 @pytest.mark.parametrize(
