@@ -67,6 +67,7 @@ class _Node:
 
     source: Source | None = None
     version: str = ""
+    kinds: tuple[str, ...] = ()  # what an Envoy has to take of it
     changed: set[asyncio.Event] = field(default_factory=set)
     acked: dict[int, dict[str, str]] = field(default_factory=dict)
     refused: str = ""
@@ -85,9 +86,13 @@ class AdsServer:
     def publish(self, cluster: str, source: Source) -> None:
         """Give all Envoys of a node cluster what `source(address)` says."""
         node = self._nodes[cluster]
-        text = json.dumps(source("0.0.0.0").__dict__, sort_keys=True)
+        snapshot = source("0.0.0.0")
+        text = json.dumps(snapshot.__dict__, sort_keys=True)
         version = hashlib.sha256(text.encode()).hexdigest()[:12]
         node.source = source
+        # Nobody asks for routes that stand in the listeners.
+        inside = snapshot.listeners and not snapshot.routes
+        node.kinds = (CLUSTER, LISTENER) if inside else _ORDER
         if version != node.version:
             node.version = version
             for event in node.changed:
@@ -97,7 +102,8 @@ class AdsServer:
         """(whether an Envoy runs with the published snapshot, what it refused)."""
         node = self._nodes[cluster]
         current = any(
-            all(acked.get(kind) == node.version for kind in _ORDER) for acked in node.acked.values()
+            all(acked.get(kind) == node.version for kind in node.kinds)
+            for acked in node.acked.values()
         )
         return current, node.refused
 

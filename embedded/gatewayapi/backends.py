@@ -1,4 +1,4 @@
-"""backendRefs to Services → Envoy clusters of their ready endpoints."""
+"""Rules whose backendRefs are Services → Envoy routes, and clusters of their ready endpoints."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any
 
 from embedded.gatewayapi import envoy
 from embedded.gatewayapi.attach import granted
-from embedded.gatewayapi.routes import Backend
+from embedded.gatewayapi.routes import Backend, Entry, envoy_routes
+from embedded.net import unprivileged
 
 Object = dict[str, Any]
 Problem = tuple[str, str]
 
 
 class Backends:
-    """Resolves backendRefs (`controller.Resolver`) and remembers the clusters they need."""
+    """Resolves backendRefs (`controller.Translator`) and remembers the clusters they need."""
 
     def __init__(
         self,
@@ -34,8 +35,9 @@ class Backends:
     def clusters(self) -> list[Object]:
         return list(self._clusters.values())
 
-    def resolve(self, rule: Object, namespace: str) -> tuple[list[Backend], list[Problem]]:
-        """The backends of a rule of a route in `namespace`, and what did not resolve."""
+    def rule(self, route: Object, index: int, name: str) -> tuple[list[Entry], list[Problem]]:
+        """As `controller.Translator` says."""
+        rule, namespace = route["spec"]["rules"][index], route["metadata"]["namespace"]
         found, problems = [], []
         for ref in rule.get("backendRefs", []):
             backend = self._one(ref, namespace)
@@ -43,7 +45,7 @@ class Backends:
                 found.append(backend)
             else:
                 problems.append(backend)
-        return found, problems
+        return envoy_routes(route, index, name, found, bool(problems)), problems
 
     def _one(self, ref: Object, own: str) -> Backend | Problem:
         kind, name = ref.get("kind", "Service"), ref["name"]
@@ -79,7 +81,7 @@ class Backends:
                 continue
             ports = {p.get("name", ""): p["port"] for p in found.get("ports") or []}
             out += [
-                (address, ports[port_name])
+                (address, unprivileged(ports[port_name]))
                 for endpoint in found.get("endpoints") or []
                 if (endpoint.get("conditions") or {}).get("ready") is not False
                 and port_name in ports

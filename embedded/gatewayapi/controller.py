@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from embedded.gatewayapi import attach, envoy
 from embedded.gatewayapi.attach import GROUP, Attachment
-from embedded.gatewayapi.routes import Backend, envoy_routes
+from embedded.gatewayapi.routes import Entry
 from embedded.gatewayapi.status import (
     beside,
     condition,
@@ -23,7 +23,7 @@ from embedded.gatewayapi.status import (
     is_true_now,
     status_of,
 )
-from embedded.kube import Cache, Kube
+from embedded.kube import Cache, Key, Kube
 from embedded.net import unprivileged
 from embedded.xds import AdsServer, Snapshot
 
@@ -32,18 +32,18 @@ ROUTES, SERVICES, NAMESPACES = f"{GROUP}/v1/httproutes", "v1/services", "v1/name
 Object = dict[str, Any]
 Problem = tuple[str, str]  # (reason of ResolvedRefs=False, message)
 _BROKEN_REF = "InvalidCertificateRef"
-# listener name → host name → (precedence, Envoy route)
-RouteTable = dict[str, dict[str, list[tuple[tuple[Any, ...], Object]]]]
+RouteTable = dict[str, dict[str, list[Entry]]]  # listener name → host name → Envoy routes
 
 
-class Resolver(Protocol):
-    """Turns backendRefs into Envoy clusters."""
+class Translator(Protocol):
+    """Turns the rules of a Gateway's routes into Envoy's, and their backendRefs into clusters."""
 
-    def resolve(self, rule: Object, namespace: str) -> tuple[list[Backend], list[Problem]]:
-        """The backends of a rule of a route in `namespace`, and what did not resolve."""
+    def rule(self, route: Object, index: int, name: str) -> tuple[list[Entry], list[Problem]]:
+        """The Envoy routes of a rule, whose `name` has a `{match}` to fill in, and what is wrong
+        with it."""
 
     def clusters(self) -> list[Object]:
-        """The clusters of everything that was resolved."""
+        """The clusters that the rules so far lead to."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,7 @@ class GatewayController(ABC):
     """Brings the Gateways of its classes, their Envoys and their status in step."""
 
     name: str  # GatewayClass `spec.controllerName`
-    translates_timeouts = True  # whether an HTTPRoute's timeouts count
-    resolves_gateways = (
-        True  # whether ResolvedRefs is told of a Gateway too, not of listeners alone
-    )
+    envoy_flags: tuple[str, ...] = envoy.DRAINED_AT_ONCE  # beside those that every Envoy has
     route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
 
     def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
@@ -86,7 +83,7 @@ class GatewayController(ABC):
     # -- for the subclass ---------------------------------------------------------------
 
     @abstractmethod
-    def _resolver(self) -> Resolver: ...
+    def _translator(self) -> Translator: ...
 
     @abstractmethod
     def _proxy(self, gateway: Object) -> Proxy: ...
@@ -107,6 +104,10 @@ class GatewayController(ABC):
         """Called after a Gateway's objects were applied; nothing more by default."""
         return
 
+    def _taken(self, own: set[str]) -> list[Object]:
+        """The Gateways to look after, given the names of the controller's classes."""
+        return [g for g in self._cache.list(GATEWAYS) if g["spec"]["gatewayClassName"] in own]
+
     # -- the loop -----------------------------------------------------------------------
 
     async def _reconcile(self) -> None:
@@ -116,19 +117,17 @@ class GatewayController(ABC):
                 own.add(found["metadata"]["name"])
                 accepted = condition("Accepted", True, "Accepted", "GatewayClass accepted", found)
                 await self._kube.set_status(CLASSES, found, {"conditions": [accepted]})
-        parents: dict[tuple[str, str], list[Object]] = defaultdict(list)
-        for gateway in self._cache.list(GATEWAYS):
-            if gateway["spec"]["gatewayClassName"] in own:
-                await self._gateway(gateway, parents)
+        parents: dict[Key, list[Object]] = defaultdict(list)
+        for gateway in self._taken(own):
+            await self._gateway(gateway, parents)
         for route in self._cache.list(ROUTES):
             metadata = route["metadata"]
             mine = parents.get((metadata["namespace"], metadata["name"]), [])
-            current = status_of(route).get("parents") or []
-            if mine or any(p.get("controllerName") == self.name for p in current):
-                status = {"parents": in_place(current, self.name, mine)}
-                await self._kube.set_status(ROUTES, route, status)
+            await self._route_status(route, mine)
 
-    async def _gateway(self, gateway: Object, parents: dict[tuple[str, str], list[Object]]) -> None:
+    async def _gateway(self, gateway: Object, parents: dict[Key, list[Object]]) -> None:
+        """Deploy and configure a Gateway's Envoy; what is to be said of its routes goes to
+        `parents`."""
         namespaces = {
             n["metadata"]["name"]: n["metadata"].get("labels", {})
             for n in self._cache.list(NAMESPACES)
@@ -138,42 +137,42 @@ class GatewayController(ABC):
             for route in self._cache.list(ROUTES)
             for ref in attach.parents_of(route, gateway)
         ]
-        resolver = self._resolver()
+        translator = self._translator()
         routes: RouteTable = defaultdict(lambda: defaultdict(list))
         for found in attachments:
-            problems = self._translate(found, resolver, routes)
+            problems = self._translate(found, translator, routes)
             metadata = found.route["metadata"]
             status = self._parent_status(found, problems)
             parents[metadata["namespace"], metadata["name"]].append(status)
         key = f"{gateway['metadata']['namespace']}/{gateway['metadata']['name']}"
-        self.ads.publish(key, self._snapshot(gateway, routes, resolver.clusters()))
+        self.ads.publish(key, self._snapshot(gateway, routes, translator.clusters()))
         proxy = self._proxy(gateway)
-        for resource, body in self._owned(gateway, proxy, key):
-            await self._kube.apply(resource, body)
+        await self._deploy(gateway, proxy, key)
         running, refused = self.ads.state(key)
         await self._deployed(gateway, running and not refused)
         await self._gateway_status(gateway, attachments, proxy, running, refused)
 
     def _translate(
-        self, found: Attachment, resolver: Resolver, routes: RouteTable
+        self, found: Attachment, translator: Translator, routes: RouteTable
     ) -> list[Problem]:
         """Add a route's rules to its listeners; the problems of its backendRefs."""
         metadata, problems = found.route["metadata"], []
-        for index, rule in enumerate(found.route["spec"].get("rules", [])):
-            backends, broken = resolver.resolve(rule, metadata["namespace"])
-            problems += broken
+        for index in range(len(found.route["spec"].get("rules") or [])):
             name = self.route_name.format(
                 namespace=metadata["namespace"], route=metadata["name"], rule=index, match="{match}"
             )
-            entries = envoy_routes(
-                found.route, index, name, backends, bool(broken), self.translates_timeouts
-            )
+            entries, broken = translator.rule(found.route, index, name)
+            problems += broken
             for listener, hosts in found.listeners.items():
                 for host in hosts:
                     routes[listener][host] += entries
         return problems
 
     # -- what a Gateway owns ------------------------------------------------------------
+
+    async def _deploy(self, gateway: Object, proxy: Proxy, key: str) -> None:
+        for resource, body in self._owned(gateway, proxy, key):
+            await self._kube.apply(resource, body)
 
     def _owned(self, gateway: Object, proxy: Proxy, key: str) -> list[tuple[str, Object]]:
         """ServiceAccount, bootstrap, Service and Deployment of its Envoy."""
@@ -188,10 +187,11 @@ class GatewayController(ABC):
             "ownerReferences": envoy.owned_by(gateway),
             "labels": proxy.labels,
         }
+        container = envoy.container(self._image, key, ports, self.envoy_flags)
         pod = {
             "serviceAccountName": proxy.name,
             "terminationGracePeriodSeconds": 1,
-            "containers": [envoy.container(self._image, key, ports), *proxy.containers],
+            "containers": [container, *proxy.containers],
             "volumes": [{"name": "bootstrap", "configMap": {"name": proxy.name}}],
         }
         template = {"metadata": {"labels": proxy.labels}, "spec": pod}
@@ -207,6 +207,13 @@ class GatewayController(ABC):
         ]
 
     # -- status -------------------------------------------------------------------------
+
+    async def _route_status(self, route: Object, mine: list[Object]) -> None:
+        """Put our entries into a route's `status.parents`, beside others'."""
+        current = status_of(route).get("parents") or []
+        if mine or any(p.get("controllerName") == self.name for p in current):
+            status = {"parents": in_place(current, self.name, mine)}
+            await self._kube.set_status(ROUTES, route, status)
 
     def _parent_status(self, found: Attachment, problems: list[Problem]) -> Object:
         reason, message = problems[0] if problems else ("ResolvedRefs", "All references resolved")
@@ -240,7 +247,7 @@ class GatewayController(ABC):
             reason, text = "Programmed", f"Resource programmed, assigned to {ingress[0]['ip']}"
         programmed = condition("Programmed", reason == "Programmed", reason, text, gateway)
         accepted = condition("Accepted", True, "Accepted", "Resource accepted", gateway)
-        own = [accepted, programmed, *([self._resolved(gateway)] if self.resolves_gateways else [])]
+        own = [accepted, programmed, self._resolved(gateway)]
         status = {
             "addresses": [{"type": "IPAddress", "value": i["ip"]} for i in ingress],
             "conditions": beside(own, conditions_of(status_of(gateway))),

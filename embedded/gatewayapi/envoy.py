@@ -82,7 +82,6 @@ def dns_cluster(name: str, host: str, port: int, **more: Any) -> Object:
         "dns_refresh_rate": "1s",
         "dns_failure_refresh_rate": {"base_interval": "0.05s", "max_interval": "0.2s"},
         "typed_dns_resolver_config": resolver,
-        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "load_assignment": endpoints(name, [(host, port)]),
         **more,
     }
@@ -101,29 +100,32 @@ def http2() -> Object:
     }
 
 
-def upstream_tls(server_name: str) -> Object:
-    """TLS to a backend without verification, as `mode: SIMPLE` of Istio without a CA."""
+def upstream_tls(server_name: str, common: Object | None = None) -> Object:
+    """TLS to a backend, by a `CommonTlsContext`; nothing is verified of which that says nothing,
+    as with `mode: SIMPLE` of Istio without a CA."""
     context = {
         "@type": _EXT + "transport_sockets.tls.v3.UpstreamTlsContext",
         "sni": server_name,
-        "common_tls_context": {},
+        "common_tls_context": common or {},
     }
     socket = {"name": "envoy.transport_sockets.tls", "typed_config": context}
     return {"transport_socket": socket}
 
 
+TLS_INSPECTOR = {
+    "name": "envoy.filters.listener.tls_inspector",
+    "typed_config": {"@type": _EXT + "filters.listener.tls_inspector.v3.TlsInspector"},
+}
+
+
 def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Object:
     """Looks into TLS handshakes where filter chains are chosen by the name that is asked for."""
-    inspector = {
-        "name": "envoy.filters.listener.tls_inspector",
-        "typed_config": {"@type": _EXT + "filters.listener.tls_inspector.v3.TlsInspector"},
-    }
     by_name = any("filter_chain_match" in chain for chain in filter_chains)
     return {
         "name": name,
         "address": address(host, port),
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
-        **({"listener_filters": [inspector]} if by_name else {}),
+        **({"listener_filters": [TLS_INSPECTOR]} if by_name else {}),
         "filter_chains": filter_chains,
     }
 
@@ -132,43 +134,25 @@ def filter_chain(
     route_config: str,
     http_filters: list[Object],
     tls: Object | None = None,
-    edge: bool = True,
-    idle: str = "300s",
 ) -> Object:
-    """HTTP with routes from RDS; `tls` has `certificate` and `key` as PEM text; a stream on
-    which nothing happens ends after `idle`.
+    """HTTP for users, with routes from RDS; `tls` has `certificate` and `key` as PEM text.
 
-    `edge` is a proxy that faces users: it normalises paths and does not trust
-    forwarding headers.
+    Paths are normalised, and forwarding headers are not trusted.
     """
-    manager: Object = {
-        "@type": _EXT + "filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": route_config,
-        "rds": {
-            "route_config_name": route_config,
-            "config_source": {"ads": {}, "resource_api_version": "V3"},
-        },
-        "http_filters": [*http_filters, _router()],
-        "use_remote_address": edge,
-        "normalize_path": edge,
-        "stream_idle_timeout": idle,
-        "preserve_external_request_id": True,
-        "always_set_request_id_in_response": True,
-        "access_log": [
-            {
-                "name": "envoy.access_loggers.stdout",
-                "typed_config": {
-                    "@type": _EXT + "access_loggers.stream.v3.StdoutAccessLog",
-                    "log_format": {"json_format": _ACCESS_LOG},
-                },
-            }
-        ],
-    }
-    if edge:  # as Istio has it
-        manager["upgrade_configs"] = [{"upgrade_type": "websocket"}]
-    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
+    chain = connections(
+        route_config,
+        rds(route_config),
+        http_filters,
+        access_log=[stdout_log({"json_format": _ACCESS_LOG})],
+        use_remote_address=True,
+        normalize_path=True,
+        stream_idle_timeout="300s",
+        preserve_external_request_id=True,
+        always_set_request_id_in_response=True,
+        upgrade_configs=[{"upgrade_type": "websocket"}],  # as Istio has it
+    )
     if tls is None:
-        return {"filters": filters}
+        return chain
     context = {
         "@type": _EXT + "transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": {
@@ -182,12 +166,38 @@ def filter_chain(
         },
     }
     socket = {"name": "envoy.transport_sockets.tls", "typed_config": context}
-    return {"filters": filters, "transport_socket": socket}
+    return {**chain, "transport_socket": socket}
 
 
-def _router() -> Object:
+def rds(route_config: str) -> Object:
+    """Routes that come by themselves, without a new listener."""
+    source = {"ads": {}, "resource_api_version": "V3"}
+    return {"rds": {"route_config_name": route_config, "config_source": source}}
+
+
+def stdout_log(log_format: Object | None = None) -> Object:
+    """An access log; in Envoy's own text format without another."""
+    config = {"@type": _EXT + "access_loggers.stream.v3.StdoutAccessLog"}
+    more = {"log_format": log_format} if log_format else {}
+    return {"name": "envoy.access_loggers.stdout", "typed_config": {**config, **more}}
+
+
+def connections(name: str, routes: Object, http_filters: list[Object], **more: Any) -> Object:
+    """A filter chain that speaks HTTP, with the routes that `routes` says; `more` are fields of its
+    HttpConnectionManager."""
     router = {"@type": _EXT + "filters.http.router.v3.Router"}
-    return {"name": "envoy.filters.http.router", "typed_config": router}
+    manager: Object = {
+        "@type": _EXT + "filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        **routes,
+        "http_filters": [
+            *http_filters,
+            {"name": "envoy.filters.http.router", "typed_config": router},
+        ],
+        **more,
+    }
+    network = "envoy.filters.network.http_connection_manager"
+    return {"filters": [{"name": network, "typed_config": manager}]}
 
 
 def bootstrap(xds_host: str, xds_port: int) -> str:
@@ -209,8 +219,12 @@ def bootstrap(xds_host: str, xds_port: int) -> str:
     )
 
 
-def container(image: str, gateway_key: str, ports: list[Object]) -> Object:
-    """The Envoy container of a gateway's Pod; its bootstrap is mounted at /etc/envoy."""
+DRAINED_AT_ONCE = ("--drain-time-s", "1", "--drain-strategy", "immediate")
+
+
+def container(image: str, gateway_key: str, ports: list[Object], flags: tuple[str, ...]) -> Object:
+    """The Envoy container of a gateway's Pod, with more `flags`; its bootstrap is mounted at
+    /etc/envoy."""
     admin = json.dumps({"admin": {"address": address("$(POD_IP)", ADMIN_PORT)}})
     return {
         "name": "envoy",
@@ -224,8 +238,7 @@ def container(image: str, gateway_key: str, ports: list[Object]) -> Object:
             "--concurrency", "1",
             "--log-level", "warning",
             "--file-flush-interval-msec", "20",
-            "--drain-time-s", "1",
-            "--drain-strategy", "immediate",
+            *flags,
         ],
         "env": [
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},

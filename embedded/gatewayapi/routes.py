@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 Object = dict[str, Any]
+Entry = tuple[tuple[Any, ...], Object]  # (precedence, Envoy route); the smallest goes first
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A resolved backendRef: an Envoy cluster, and the Host that it wants, if not the client's."""
+    """A resolved backendRef: an Envoy cluster and its weight."""
 
     cluster: str
     weight: int = 1
-    host: str = ""
 
 
 def envoy_routes(
@@ -28,12 +28,10 @@ def envoy_routes(
     name: str,
     backends: list[Backend],
     broken: bool,
-    timeouts: bool = True,
-) -> list[tuple[tuple[Any, ...], Object]]:
-    """(precedence, Envoy route) for each match of a rule; the smallest precedence goes first.
+) -> list[Entry]:
+    """An Envoy route for each match of a rule; `name` has a `{match}` to fill in.
 
-    `name` has a `{match}` to fill in. A rule with a broken or no backend answers 500. Without
-    `timeouts` the rule's own are ignored, and Envoy's default of 15 s holds.
+    A rule with a broken or no backend answers 500.
     """
     rule = route["spec"]["rules"][index]
     out = []
@@ -41,11 +39,9 @@ def envoy_routes(
         entry: Object = {
             "name": name.format(match=number),
             "match": _match(match),
-            **_headers(rule),
+            **header_changes(rule),
             **_action(rule, match, backends, broken),
         }
-        if not timeouts:
-            entry.get("route", {}).pop("timeout", None)
         out.append((precedence(route, index, number, match), entry))
     return out
 
@@ -66,17 +62,17 @@ def _match(match: Object) -> Object:
     else:
         # "/foo/" and "/foo" match the same paths: element by element.
         out = {"path_separated_prefix": value.rstrip("/")}
-    headers = [_named(header) for header in match.get("headers", [])]
+    headers = [by_value(header) for header in match.get("headers", [])]
     if "method" in match:
         headers.append({"name": ":method", "string_match": {"exact": match["method"]}})
     if headers:
         out["headers"] = headers
     if queries := match.get("queryParams"):
-        out["query_parameters"] = [_named(query) for query in queries]
+        out["query_parameters"] = [by_value(query) for query in queries]
     return out
 
 
-def _named(found: Object) -> Object:
+def by_value(found: Object) -> Object:
     """A header or query parameter by its value; an expression must match all of it."""
     if found.get("type") == "RegularExpression":
         return {"name": found["name"], "string_match": {"safe_regex": {"regex": found["value"]}}}
@@ -105,7 +101,8 @@ def _filters(rule: Object, kind: str, field: str) -> list[Object]:
     return [f[field] for f in rule.get("filters", []) if f["type"] == kind]
 
 
-def _headers(rule: Object) -> Object:
+def header_changes(rule: Object) -> Object:
+    """What a rule's filters do to headers, as fields of an Envoy route."""
     out: Object = {}
     for kind, field, side in (
         ("RequestHeaderModifier", "requestHeaderModifier", "request"),
@@ -135,14 +132,8 @@ def _action(rule: Object, match: Object, backends: list[Backend], broken: bool) 
     action: Object = {"timeout": _timeout(rule)}
     if len(backends) == 1:
         action["cluster"] = backends[0].cluster
-        if backends[0].host:
-            action["host_rewrite_literal"] = backends[0].host
     else:
-        clusters = [
-            {"name": b.cluster, "weight": b.weight}
-            | ({"host_rewrite_literal": b.host} if b.host else {})
-            for b in backends
-        ]
+        clusters = [{"name": b.cluster, "weight": b.weight} for b in backends]
         action["weighted_clusters"] = {"clusters": clusters}
     for rewrite in _filters(rule, "URLRewrite", "urlRewrite"):
         if "hostname" in rewrite:
@@ -195,11 +186,15 @@ def _redirect(redirect: Object, match: Object) -> Object:
     return out
 
 
-def virtual_hosts(routes: dict[str, list[tuple[tuple[Any, ...], Object]]]) -> list[Object]:
-    """Host name → (precedence, route) lists, as Envoy virtual hosts."""
+def ordered(entries: list[Entry]) -> list[Object]:
+    """Envoy routes by their precedence, and as given where that is the same."""
+    return [entry for _, entry in sorted(entries, key=lambda item: item[0])]
+
+
+def virtual_hosts(routes: dict[str, list[Entry]]) -> list[Object]:
+    """Host name → routes, as Envoy virtual hosts."""
     hosts = []
     for host, entries in sorted(routes.items()):
-        ordered = [entry for _, entry in sorted(entries, key=lambda item: item[0])]
         domains = [host] if host == "*" else [host, f"{host}:*"]
-        hosts.append({"name": host, "domains": domains, "routes": ordered})
+        hosts.append({"name": host, "domains": domains, "routes": ordered(entries)})
     return hosts

@@ -43,13 +43,13 @@ def _configured_by(module_name: str) -> Place:
         import envoy.extensions.filters.http.lua.v3.lua_pb2  # noqa: F401 - known to `@type`
 
         module: Any = importlib.import_module(module_name)
-        right = module.envoy.filter_chain
+        right = module.envoy.connections
 
-        def filter_chain(config: str, filters: list[Object], *more: Any, **named: Any) -> Object:
-            found: Object = right(config, with_filter(name, filters), *more, **named)
+        def connections(config: str, routes: Object, filters: list[Object], **more: Any) -> Object:
+            found: Object = right(config, routes, with_filter(name, filters), **more)
             return found
 
-        module.envoy.filter_chain = filter_chain
+        module.envoy.connections = connections
         module.main(words)
 
     images = Catalogue().images.items()

@@ -11,6 +11,7 @@ from embedded.kube import settle_times
 
 Object = dict[str, Any]
 API = "gateway.networking.k8s.io/v1"
+HOST = "api.example.com"  # of XBackendDestinations
 
 
 class Writes:
@@ -76,3 +77,10 @@ def gateway(name: str, of_class: str, *listeners: Object, **more: Any) -> Object
 def route(name: str, parent: str, *rules: Object, **more: Any) -> Object:
     return made("HTTPRoute", name, spec={"parentRefs": [{"name": parent}], "rules": list(rules)},
                 **more)  # fmt: skip
+
+
+def destination(name: str = "good", kind: str = "Fqdn", **port: Any) -> Object:
+    where = {"fqdn": {"hostname": HOST}, "service": {"name": "web", "namespace": "other"}}
+    spec = {"type": kind, kind.lower(): where[kind.lower()],
+            "ports": [{"number": 8000, "protocol": "HTTP", **port}]}  # fmt: skip
+    return made("XBackendDestination", name, spec={"destination": spec})

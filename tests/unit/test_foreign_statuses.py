@@ -148,7 +148,7 @@ def test_an_endpoint_that_says_nothing_is_ready(conditions: Object) -> None:
                  endpoints=[{"addresses": ["10.0.0.1"], **conditions}])  # fmt: skip
     found["metadata"]["labels"] = {"kubernetes.io/service-name": "web"}
     backends = Backends([], [found], [], [])
-    assert backends._endpoints("default", "web", "") == [("10.0.0.1", 80)]
+    assert backends._endpoints("default", "web", "") == [("10.0.0.1", 10080)]
 
 
 def test_times_of_conditions_that_say_less_than_ours() -> None:

@@ -69,7 +69,7 @@ def test_headers_and_queries_match_by_expression_too() -> None:
             "queryParams": [{"type": "Exact", "name": "c", "value": "d"}],
         }]}]},
     }  # fmt: skip
-    ((_, made),) = envoy_routes(route, 0, "r", [], False, True)
+    ((_, made),) = envoy_routes(route, 0, "r", [], False)
     assert made["match"]["headers"] == [
         {"name": "a", "string_match": {"safe_regex": {"regex": "b.*"}}}
     ]

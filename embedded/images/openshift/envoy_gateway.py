@@ -26,8 +26,8 @@ from embedded.gatewayapi.controller import (
     GatewayController,
     Problem,
     Proxy,
-    Resolver,
     RouteTable,
+    Translator,
 )
 from embedded.gatewayapi.routes import virtual_hosts
 from embedded.images.kuadrant.shim_filters import PORT as SHIM_PORT
@@ -56,7 +56,7 @@ class Controller(GatewayController):
         super().__init__(kube, envoy_image, watched)
         self._shim_image = shim_image
 
-    def _resolver(self) -> Resolver:
+    def _translator(self) -> Translator:
         kinds = (SERVICES, SLICES, GRANTS, DESTINATION_RULES)
         return Backends(*(self._cache.list(kind) for kind in kinds))
 

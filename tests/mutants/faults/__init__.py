@@ -38,6 +38,20 @@ def whole_answers(shim: Any) -> None:
     shim.Exchange.on_response_headers = on_response_headers
 
 
+def every_route(module: Any, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change each route of the virtual hosts that a gateway makes."""
+    right = module.virtual_hosts
+
+    def virtual_hosts(*arguments: Any, **named: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = right(*arguments, **named)
+        for host in found:
+            for route in host["routes"]:
+                change(route)
+        return found
+
+    module.virtual_hosts = virtual_hosts
+
+
 from tests.mutants.faults import (  # noqa: E402, F401
     dual_gateway,
     external_models,

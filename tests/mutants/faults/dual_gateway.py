@@ -151,7 +151,13 @@ def _(_: Any) -> None:
 @fault("paths-not-normalised", "envoy_gateway")
 def _(module: Any) -> None:
     right = module.envoy.filter_chain
-    module.envoy.filter_chain = lambda *arguments: right(*arguments, edge=False)
+
+    def filter_chain(*arguments: Any) -> Object:
+        found: Object = right(*arguments)
+        found["filters"][0]["typed_config"]["normalize_path"] = False
+        return found
+
+    module.envoy.filter_chain = filter_chain
 
 
 @fault("prefix-by-letters", "envoy_gateway")

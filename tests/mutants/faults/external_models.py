@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.mutants.faults import fault
+from tests.mutants.faults import every_route, fault
 
 Object = dict[str, Any]
 
 
 @fault("host-not-rewritten", "envoy_controller")
 def _(module: Any) -> None:
-    module.Destinations._host = lambda self, ref, namespace: ""
+    module.Destinations._host = lambda self, target: ""
 
 
 @fault("destination-read-once", "envoy_controller")
@@ -20,9 +20,9 @@ def _(module: Any) -> None:
     right = module.Destinations._destination
     seen: dict[tuple[str, str], Object] = {}
 
-    def destination(self: Any, backend: Object, ref: Object, namespace: str) -> Any:
-        first = seen.setdefault((namespace, ref["name"]), backend)
-        return right(self, first, ref, namespace)
+    def destination(self: Any, backend: Object) -> Any:
+        metadata = backend["metadata"]
+        return right(self, seen.setdefault((metadata["namespace"], metadata["name"]), backend))
 
     module.Destinations._destination = destination
 
@@ -34,13 +34,13 @@ def _(module: Any) -> None:
 
     right = module.Destinations._destination
 
-    def destination(self: Any, backend: Object, ref: Object, namespace: str) -> Any:
+    def destination(self: Any, backend: Object) -> Any:
         host = (backend["spec"]["destination"].get("fqdn") or {}).get("hostname", "")
         try:
             resolve(host, 80)
         except UnknownHost as error:
             return "BackendNotFound", str(error)
-        return right(self, backend, ref, namespace)
+        return right(self, backend)
 
     module.Destinations._destination = destination
 
@@ -55,8 +55,14 @@ def _(module: Any) -> None:
 
 @fault("no-timeout", "envoy_controller")
 def _(module: Any) -> None:
-    module.Controller.translates_timeouts = True
-    module.STREAM_IDLE_TIMEOUT = "300s"
+    from embedded.images.wg_ai_gateway import wg_listeners
+
+    def forever(route: Object) -> None:
+        if "route" in route:
+            route["route"]["timeout"] = "0s"
+
+    every_route(module, forever)
+    wg_listeners.STREAM_IDLE_TIMEOUT = "300s"
 
 
 @fault("missing-backend-ignored", "envoy_controller")
@@ -70,12 +76,12 @@ def _(module: Any) -> None:
 
 @fault("tls-not-originated", "envoy_controller")
 def _(module: Any) -> None:
-    module.envoy.upstream_tls = lambda host: {}
+    module.envoy.upstream_tls = lambda host, common: {}
 
 
 @fault("destination-has-status", "envoy_controller")
 def _(module: Any) -> None:
-    """Every XBackendDestination is said to be Accepted."""
+    """Every XBackendDestination is said to be Accepted, by the controller."""
     from embedded.gatewayapi.status import condition
 
     right = module.Controller._reconcile
@@ -83,7 +89,8 @@ def _(module: Any) -> None:
     async def reconcile(self: Any) -> None:
         for backend in self._cache.list(module.BACKENDS):
             accepted = condition("Accepted", True, "Accepted", "seen", backend)
-            await self._kube.set_status(module.BACKENDS, backend, {"conditions": [accepted]})
+            status = {"controllers": [{"name": self.name, "conditions": [accepted]}]}
+            await self._kube.set_status(module.BACKENDS, backend, status)
         await right(self)
 
     module.Controller._reconcile = reconcile
@@ -204,18 +211,6 @@ def _(module: Any) -> None:
         return found
 
     module.Controller._owned = owned
-    from embedded.gatewayapi import controller
-
-    get = controller.Cache.get
-
-    def own_address(self: Any, resource: str, namespace: str, name: str) -> Any:
-        found = get(self, resource, namespace, name)
-        if resource == module.SERVICES and found:
-            ingress = {"ingress": [{"ip": found["spec"]["clusterIP"]}]}
-            return {**found, "status": {"loadBalancer": ingress}}
-        return found
-
-    controller.Cache.get = own_address  # type: ignore[method-assign]
 
 
 @fault("accounts-cut-short", "maas_api")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tests.mutants.faults import fault
+from tests.mutants.faults import every_route, fault
 
 Object = dict[str, Any]
 
@@ -261,27 +260,13 @@ def _(_: Any) -> None:
     envoy.dns_cluster = dns_cluster
 
 
-def _every_route(module: Any, change: Callable[[Object], None]) -> None:
-    """Change each route of the virtual hosts that a gateway makes."""
-    right = module.virtual_hosts
-
-    def virtual_hosts(*arguments: Any, **named: Any) -> list[Object]:
-        found: list[Object] = right(*arguments, **named)
-        for host in found:
-            for route in host["routes"]:
-                change(route)
-        return found
-
-    module.virtual_hosts = virtual_hosts
-
-
 @fault("failures-asked-again", "envoy_controller")
 def _(module: Any) -> None:
     def again(route: Object) -> None:
         if "route" in route:
             route["route"]["retry_policy"] = {"retry_on": "5xx,reset", "num_retries": 1}
 
-    _every_route(module, again)
+    every_route(module, again)
 
 
 @fault("keys-behind-the-gateway", "envoy_controller")
@@ -293,7 +278,7 @@ def _(module: Any) -> None:
     def keyed(route: Object) -> None:
         route["request_headers_to_add"] = [*route.get("request_headers_to_add", []), added]
 
-    _every_route(module, keyed)
+    every_route(module, keyed)
 
 
 @fault("fifty-headers", "envoy_gateway")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.mutants.faults import fault, whole_answers
+from tests.mutants.faults import every_route, fault, whole_answers
 
 Object = dict[str, Any]
 
@@ -22,11 +22,15 @@ def _claims(token: str | None) -> Object | None:
 
 
 @fault("egress-doubles-slash", "envoy_controller")
-def _(_: Any) -> None:
-    """The defect that pull request 38 of wg-ai-gateway mended."""
-    from embedded.gatewayapi import routes
+def _(module: Any) -> None:
+    """The defect that pull request 38 of wg-ai-gateway mended: Envoy leaves the slash behind a
+    prefix that is matched as a path's elements."""
 
-    routes.prefix_rewrite = lambda prefix, replacement: {"prefix_rewrite": replacement}
+    def by_elements(route: Object) -> None:
+        if "prefix_rewrite" in route.get("route", {}) and "prefix" in route["match"]:
+            route["match"]["path_separated_prefix"] = route["match"].pop("prefix").rstrip("/")
+
+    every_route(module, by_elements)
 
 
 @fault("egress-service-not-owned", "envoy_controller")
@@ -287,9 +291,9 @@ def _(module: Any) -> None:
 @fault("provider-asked-twice", "envoy_gateway")
 def _(_: Any) -> None:
     """The gateway tries again when the provider answers 500."""
-    from embedded.gatewayapi import controller
+    from embedded.gatewayapi import backends
 
-    right = controller.envoy_routes
+    right = backends.envoy_routes
 
     def envoy_routes(*args: Any, **more: Any) -> Any:
         found = right(*args, **more)
@@ -298,7 +302,7 @@ def _(_: Any) -> None:
                 entry["route"]["retry_policy"] = {"retry_on": "5xx", "num_retries": 1}
         return found
 
-    controller.envoy_routes = envoy_routes
+    backends.envoy_routes = envoy_routes
 
 
 @fault("errors-of-the-gateways-own", "wasm_shim")
