@@ -33,7 +33,7 @@ CONDITIONS = {
     "apps/v1/deployments": "Available",
     "v1/pods": "Ready",
 }
-_EVERY_SECONDS = 0.05
+_EVERY_SECONDS, _LOOKING_SECONDS = 0.05, 2.0
 _CLASSES = f"{_GATEWAY}/gatewayclasses"
 _GATEWAYS, _ROUTES = f"{_GATEWAY}/gateways", f"{_GATEWAY}/httproutes"
 _DEPLOYMENTS, _REPLICA_SETS = "apps/v1/deployments", "apps/v1/replicasets"
@@ -54,9 +54,14 @@ def _client(state: State) -> httpx.Client:
 
 
 def missing(state: State) -> list[str]:
-    """One line for each object that is not as it should be."""
+    """One line for each object that is not as it should be; looks for a while, since controllers
+    that overwrite each other's statuses are not all to be read at once."""
+    said: _Words = {}
+    deadline = time.monotonic() + _LOOKING_SECONDS
     with _client(state) as client:
-        return _missing(client, {})
+        while (left := _missing(client, said)) and time.monotonic() < deadline:
+            time.sleep(_EVERY_SECONDS)
+    return left
 
 
 def wait(state: State, seconds: float) -> None:

@@ -19,6 +19,7 @@ from embedded.apiserver import status
 from embedded.apiserver.api import Api
 from embedded.apiserver.request import RequestInfo
 from embedded.apiserver.resources import Resource
+from embedded.net import unprivileged
 
 Object = dict[str, Any]
 _HOP_HEADERS = {
@@ -78,7 +79,7 @@ async def proxy(
         raise status.service_unavailable(f'no endpoints available for service "{info.name}"')
     headers = [(k, v) for k, v in request.headers.items() if k not in _HOP_HEADERS]
     query = f"?{request.url.query}" if request.url.query else ""
-    url = f"{scheme}://{host}:{number}{info.rest or '/'}{query}"
+    url = f"{scheme}://{host}:{unprivileged(number)}{info.rest or '/'}{query}"
     try:
         answer = await client.request(
             request.method, url, headers=headers, content=await request.body()

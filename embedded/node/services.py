@@ -91,7 +91,7 @@ class Forwarder:
                 server.close()
 
     def endpoint(self, target: tuple[str, str, str]) -> tuple[str, int] | None:
-        """A ready (address, port) for (namespace, service, port name)."""
+        """A ready (address, port that really listens) for (namespace, service, port name)."""
         namespace, service, port_name = target
         found = []
         for slice_ in self._api.store.objects(_SLICES, namespace):
@@ -99,7 +99,7 @@ class Forwarder:
                 continue
             ports = [p["port"] for p in slice_.get("ports") or [] if p.get("name", "") == port_name]
             found += [
-                (address, ports[0])
+                (address, unprivileged(ports[0]))
                 for endpoint in slice_.get("endpoints") or []
                 for address in endpoint["addresses"]
                 if (endpoint.get("conditions") or {}).get("ready") is not False and ports

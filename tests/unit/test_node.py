@@ -7,11 +7,14 @@ import json
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from embedded.gatewayapi.backends import Backends
 from embedded.node import probes
+from embedded.node.services import Forwarder
 from embedded.state import Info, State, started
 from embedded.zygote import Process, Zygote
 
@@ -87,3 +90,19 @@ def test_a_number_that_went_to_another_program_is_no_cluster(
     for began, found in ((started(os.getpid()), True), ("12", False)):
         state.write_info(Info(os.getpid(), began, "https://127.1.1.1:6443", "127.1.1.1:53", "test"))
         assert (state.info() is not None) is found
+
+
+def test_a_port_that_needs_privileges_is_shifted_behind_a_service_too() -> None:
+    """Whoever listens at a Pod's port 80 listens at 10080: a Service whose controller knows nothing
+    of that, as wg-ai-gateway's, leads there all the same. So it is for the gateway's Envoys."""
+    found = {
+        "metadata": {"namespace": "n", "labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"addresses": ["127.1.2.3"]}],
+        "ports": [{"name": "http", "port": 80}],
+    }
+    api: Any = SimpleNamespace(
+        resource=lambda *_: None, store=SimpleNamespace(objects=lambda *_: [found])
+    )
+    assert Forwarder(api).endpoint(("n", "web", "http")) == ("127.1.2.3", 10080)
+    backends = Backends([], [found], [], [])
+    assert backends._endpoints("n", "web", "http") == [("127.1.2.3", 10080)]
