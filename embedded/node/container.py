@@ -66,13 +66,22 @@ def _mount(container: Object, volumes: Volumes, root: Path) -> dict[str, str]:
         source = volumes.path(mount["name"])
         if not source.exists():
             raise MountError(f'volume "{mount["name"]}" is mounted but not defined')
-        if mount.get("subPath"):
-            source = source / mount["subPath"]
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.is_symlink():
+        if mount.get("subPath"):
+            _bind(target, source / mount["subPath"])
+        elif not target.is_symlink():
             target.symlink_to(source)
         mounts[mount["mountPath"].rstrip("/")] = str(target)
     return dict(sorted(mounts.items(), key=lambda item: -len(item[0])))
+
+
+def _bind(target: Path, source: Path) -> None:
+    """A subPath: a file stays what it is when the container starts, whatever its volume becomes."""
+    target.unlink(missing_ok=True)
+    if source.is_file():
+        target.hardlink_to(source.resolve())
+    else:
+        target.symlink_to(source)
 
 
 def _kubeconfig(root: Path, mount: Path, pod: Object, cluster_env: dict[str, str]) -> Path:

@@ -1,13 +1,19 @@
 """ConfigMaps, Secrets, projected tokens and emptyDirs as files.
 
-Upstream: `k8s.io/kubernetes/pkg/volume`. A changed ConfigMap or Secret changes its files,
-each replaced by a rename, so that a reader never sees half a file.
+Upstream: `k8s.io/kubernetes/pkg/volume`, files as its `util/atomic_writer.go` lays them out: they
+lie in a folder `..<time>` that the link `..data` leads to, and what a program opens is a link into
+`..data`. A change makes another folder and takes the link there by one rename, so that a reader
+sees all the old files or all the new ones, and a program that watches the link hears of it. Left
+out: modes (all files are their owner's alone), tokens that are renewed.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
     from embedded.apiserver.authn import Tokens
 
 Object = dict[str, Any]
+DATA = "..data"
 
 
 class MountError(Exception):
@@ -43,12 +50,7 @@ class Volumes:
             target.mkdir(parents=True, exist_ok=True)
             if "emptyDir" in volume:
                 continue
-            wanted = dict(self._files(volume))
-            for relative, content in wanted.items():
-                _replace(target / relative, content)
-            for found in [p for p in target.rglob("*") if p.is_file()]:
-                if str(found.relative_to(target)) not in wanted:
-                    found.unlink()
+            _lay_out(target, dict(self._files(volume)))
 
     def references(self) -> set[tuple[str, str]]:
         """(plural, name) of every ConfigMap and Secret that is mounted."""
@@ -133,14 +135,36 @@ def _items(volume: str, source: Object, data: dict[str, bytes]) -> Iterator[tupl
         yield item["path"], data[item["key"]]
 
 
-def _replace(path: Path, content: bytes) -> None:
-    if path.exists() and path.read_bytes() == content:
+def _lay_out(target: Path, wanted: dict[str, bytes]) -> None:
+    """The files of a volume, path below it → content; nothing is touched when they are there."""
+    link = target / DATA
+    if link.is_symlink() and _found(link) == wanted:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.chmod(part, 0o600)
-    part.rename(path)
+    old = link.resolve() if link.is_symlink() else None
+    made = Path(tempfile.mkdtemp(prefix=time.strftime("..%Y_%m_%d_%H_%M_%S."), dir=target))
+    for relative, content in wanted.items():
+        path = made / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(0o600)
+        path.write_bytes(content)
+    coming = target / f"{DATA}_tmp"
+    coming.unlink(missing_ok=True)
+    coming.symlink_to(made.name)
+    coming.rename(link)
+    shown = {Path(relative).parts[0] for relative in wanted}
+    for name in shown:
+        if not (target / name).is_symlink():
+            (target / name).symlink_to(Path(DATA) / name)
+    for name in os.listdir(target):
+        if not name.startswith("..") and name not in shown:
+            (target / name).unlink()
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _found(link: Path) -> dict[str, bytes]:
+    files = [path for path in link.resolve().rglob("*") if path.is_file()]
+    return {str(path.relative_to(link.resolve())): path.read_bytes() for path in files}
 
 
 def field_value(pod: Object, path: str) -> str:

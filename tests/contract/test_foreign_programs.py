@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from kubernetes.client import ApiException
 
 from embedded import lifecycle
 from embedded.state import State
 from fixtures.kube import Kube
 from fixtures.waiting import DEPLOYED_SECONDS, until
 
-IMAGE = "registry.example/kubectl"
+IMAGE, WATCHER = "registry.example/kubectl", "registry.example/watcher"
 ROLE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}
 
 
 @pytest.fixture(scope="module")
 def kube() -> Iterator[Kube]:
-    """A cluster whose image for kubectl is the machine's own kubectl, a Go program."""
+    """A cluster whose image for kubectl is the machine's own kubectl, a Go program, and which has
+    one that watches a file."""
     state = State(f"foreign-{os.getpid()}")
     program = shutil.which("kubectl")
     assert program, "there is no kubectl on PATH"
     command = f"{program} --cache-dir=$(CONTAINER_ROOT)/cache"
-    process = lifecycle.up(state, [f"{IMAGE}={command}"], None, lifeline=True)
+    watcher = f"{WATCHER}={sys.executable} -u {Path(__file__).with_name('watcher.py')}"
+    process = lifecycle.up(state, [f"{IMAGE}={command}", watcher], None, lifeline=True)
     yield Kube(state.kubeconfig)
     lifecycle.down(state)
     process.wait()
@@ -62,3 +67,26 @@ def test_a_go_program_has_its_accounts_rights(kube: Kube) -> None:
     phase, log = ran(kube, "refused", ["get", "secrets"], [])
     assert phase == "Failed"
     assert 'User "system:serviceaccount:default:reader" cannot list resource "secrets"' in log
+
+
+def test_a_program_that_watches_its_mounted_file_hears_of_another(kube: Kube) -> None:
+    """As Limitador 2.1.0 does, which takes no notice when a file is renamed to its own: what a
+    kubelet swaps is the link `..data`."""
+    metadata = {"name": "watched", "namespace": "default"}
+    of = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    kube.apply({**of, "data": {"file": "one", "other": "same"}})
+    container = {"name": "main", "image": WATCHER, "args": ["/etc/watched/file"],
+                 "volumeMounts": [{"name": "v", "mountPath": "/etc/watched"}]}  # fmt: skip
+    spec = {"containers": [container], "volumes": [{"name": "v", "configMap": {"name": "watched"}}]}
+    pod = {"metadata": {"name": "watcher", "namespace": "default"}, "spec": spec}
+    kube.apply({"apiVersion": "v1", "kind": "Pod", **pod})
+
+    def read() -> list[str]:
+        try:
+            return kube.pod_log("default", "watcher", "main").split()
+        except ApiException:  # the container has not begun
+            return []
+
+    until("the file to be read", read, lambda seen: seen == ["one"], DEPLOYED_SECONDS)
+    kube.apply({**of, "data": {"file": "two", "other": "same"}})
+    until("another to be read", read, lambda seen: seen == ["one", "two"], DEPLOYED_SECONDS)

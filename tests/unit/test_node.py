@@ -1,8 +1,9 @@
-"""The node's processes and probes, the controllers' loop, and a cluster's own number."""
+"""The node's processes, probes and files, the controllers' loop, and a cluster's own number."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import socket
@@ -13,8 +14,9 @@ from typing import Any, cast
 import pytest
 
 from embedded.gatewayapi.backends import Backends
-from embedded.node import probes
+from embedded.node import container, probes
 from embedded.node.services import Forwarder
+from embedded.node.volumes import Volumes
 from embedded.state import Info, State, started
 from embedded.zygote import Process, Zygote
 
@@ -106,3 +108,85 @@ def test_a_port_that_needs_privileges_is_shifted_behind_a_service_too() -> None:
     assert Forwarder(api).endpoint(("n", "web", "http")) == ("127.1.2.3", 10080)
     backends = Backends([], [found], [], [])
     assert backends._endpoints("n", "web", "http") == [("127.1.2.3", 10080)]
+
+
+class Objects:
+    """An API that has these, by plural and name."""
+
+    def __init__(self, **found: dict[str, Any]) -> None:
+        self.found: dict[str, dict[str, Any]] = found
+
+    def find(self, _: str, plural: str, __: str, name: str) -> Any:
+        return self.found.get(f"{plural}_{name}")
+
+
+def volumes(api: Objects, folder: Path, **volume: Any) -> Volumes:
+    spec = {"volumes": [{"name": "v", **volume}], "serviceAccountName": "a"}
+    pod = {"metadata": {"name": "p", "namespace": "n", "labels": {"app": "x"}}, "spec": spec}
+    return Volumes(cast(Any, api), cast(Any, None), pod, folder)
+
+
+def shown(folder: Path) -> dict[str, str]:
+    """What a program sees there: name → content or `folder`."""
+    names = [name for name in os.listdir(folder) if not name.startswith("..")]
+    return {n: (folder / n).read_text() if (folder / n).is_file() else "folder" for n in names}
+
+
+def test_files_of_a_volume_lie_as_a_kubelet_lays_them(tmp_path: Path) -> None:
+    """Links through `..data`, which is swapped by a rename; nothing happens without a change."""
+    api = Objects(configmaps_c={"data": {"a": "1", "gone": "2"}})
+    made = volumes(api, tmp_path, configMap={"name": "c"})
+    made.write()
+    folder = tmp_path / "v"
+    assert shown(folder) == {"a": "1", "gone": "2"}
+    assert os.readlink(folder / "a") == "..data/a"
+    first = os.readlink(folder / "..data")
+    assert first.startswith("..2")
+    assert (folder / first / "a").is_file()
+    before = sorted(os.listdir(folder)), (folder / "..data").lstat().st_ino
+    made.write()
+    assert (sorted(os.listdir(folder)), (folder / "..data").lstat().st_ino) == before
+    reading = (folder / "a").open()
+    api.found["configmaps_c"] = {"data": {"a": "3", "new": "4"}}
+    made.write()
+    assert shown(folder) == {"a": "3", "new": "4"}
+    second = os.readlink(folder / "..data")
+    assert second != first
+    assert sorted(os.listdir(folder)) == sorted([second, "..data", "a", "new"])
+    with reading:
+        assert reading.read() == "1"
+
+
+@pytest.mark.parametrize(
+    ("volume", "found"),
+    [
+        ({"secret": {"secretName": "s"}}, {"key": "b"}),
+        ({"configMap": {"name": "c", "items": [{"key": "a", "path": "d/e"}]}}, {"d": "folder"}),
+        ({"downwardAPI": {"items": [{"path": "app", "fieldRef": {
+            "fieldPath": "metadata.labels['app']"}}]}}, {"app": "x"}),
+        ({"projected": {"sources": [{"secret": {"name": "s"}}, {"configMap": {"name": "c"}}]}},
+         {"key": "b", "a": "1"}),
+        ({"configMap": {"name": "none", "optional": True}}, {}),
+    ],
+)  # fmt: skip
+def test_every_kind_of_volume_is_laid_out(
+    tmp_path: Path, volume: dict[str, Any], found: dict[str, str]
+) -> None:
+    secret = {"data": {"key": base64.b64encode(b"b").decode()}}
+    api = Objects(configmaps_c={"data": {"a": "1"}}, secrets_s=secret)
+    volumes(api, tmp_path, **volume).write()
+    assert shown(tmp_path / "v") == found
+    assert (tmp_path / "v" / "..data").is_symlink()
+
+
+def test_a_sub_path_stays_what_it_was_when_the_container_started(tmp_path: Path) -> None:
+    api = Objects(configmaps_c={"data": {"a": "1"}})
+    made = volumes(api, tmp_path / "volumes", configMap={"name": "c"})
+    made.write()
+    mount = {"name": "v", "mountPath": "/etc/a", "subPath": "a"}
+    for now in ("1", "2"):  # it is started twice
+        container._mount({"volumeMounts": [mount]}, made, tmp_path / "root")
+        assert (tmp_path / "root/etc/a").read_text() == now
+        api.found["configmaps_c"] = {"data": {"a": "2"}}
+        made.write()
+        assert (tmp_path / "root/etc/a").read_text() == now
