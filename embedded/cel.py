@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -20,11 +21,24 @@ VARIABLES = (
     "auth", "connection", "context", "descriptors", "destination", "metadata", "request",
     "response", "source",
 )  # fmt: skip
+_MISSING = re.compile(r'Key not found in map : "(.*)"$', re.DOTALL)
 _bodies: contextvars.ContextVar[dict[str, bytes]] = contextvars.ContextVar("bodies")
 
 
 class CelError(Exception):
     """An expression that does not compile or cannot be evaluated."""
+
+
+class UnknownName(CelError):
+    """An expression that is CEL, with a variable that there is not."""
+
+
+class NoSuchKey(CelError):
+    """An expression that looks up `key` in a map that has it not."""
+
+    def __init__(self, text: str, key: str) -> None:
+        super().__init__(text)
+        self.key = key
 
 
 def _pointer(kind: str, pointer: str) -> Any:
@@ -51,9 +65,9 @@ def _body_function(name: str, kind: str) -> Any:
 
 
 @cache
-def _environment() -> Any:
+def _environment(names: tuple[str, ...]) -> Any:
     return cel.NewEnv(
-        variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
+        variables=dict.fromkeys(names, cel.Type.DYN),
         extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()],
         functions=[
             _body_function("requestBodyJSON", "request"),
@@ -63,29 +77,36 @@ def _environment() -> Any:
 
 
 @cache
-def _compiled(expression: str) -> Any:
+def _compiled(expression: str, names: tuple[str, ...]) -> Any:
     try:
-        return _environment().compile(expression)
+        return _environment(names).compile(expression)
     except Exception as error:
-        raise CelError(f"{expression.strip()!r} is not valid CEL: {error}") from error
+        kind = UnknownName if "undeclared reference" in str(error) else CelError
+        raise kind(f"{expression.strip()!r} is not valid CEL: {error}") from error
 
 
-def check(expression: str) -> None:
-    """Raises CelError if it does not compile."""
-    _compiled(expression)
+def check(expression: str, names: tuple[str, ...] = VARIABLES) -> None:
+    """Raises CelError if it does not compile; UnknownName, if for a variable not in `names`."""
+    _compiled(expression, names)
 
 
 def evaluate(
-    expression: str, variables: dict[str, Any], bodies: dict[str, bytes] | None = None
+    expression: str,
+    variables: dict[str, Any],
+    bodies: dict[str, bytes] | None = None,
+    names: tuple[str, ...] = VARIABLES,
 ) -> Any:
     """The value as plain Python; `bodies` has `request` and `response` for the body functions."""
     token = _bodies.set(bodies or {})
     try:
-        value = _compiled(expression).eval(data=variables)
+        value = _compiled(expression, names).eval(data=variables)
     finally:
         _bodies.reset(token)
     if value.type() == cel.Type.ERROR:
-        raise CelError(str(value.plain_value()))
+        text = str(value.plain_value())
+        if missing := _MISSING.search(text):
+            raise NoSuchKey(text, missing[1])
+        raise CelError(text)
     return _plain(value.plain_value())
 
 

@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from starlette.responses import JSONResponse
+
 from tests.mutants.faults import fault
 
 Object = dict[str, Any]
@@ -50,7 +52,7 @@ def _(module: Any) -> None:
 @fault("counters-for-nobody", "limitador")
 def _(module: Any) -> None:
     async def forbidden(_: Any, __: Any) -> Any:
-        return module.JSONResponse({}, 403)
+        return JSONResponse({}, 403)
 
     module.Shown._shown_counters = forbidden
 

@@ -112,7 +112,9 @@ def _(module: Any) -> None:
 @fault("window-halved", "limitador")
 def _(module: Any) -> None:
     right = module.Limit.read.__func__
-    module.Limit.read = classmethod(lambda cls, spec: right(cls, {**spec, "seconds": 30}))
+    module.Limit.read = classmethod(
+        lambda cls, spec, *more: right(cls, {**spec, "seconds": 30}, *more)
+    )
 
 
 @fault("streams-not-counted", "wasm_shim")
