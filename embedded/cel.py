@@ -100,6 +100,8 @@ def evaluate(
     token = _bodies.set(bodies or {})
     try:
         value = _compiled(expression, names).eval(data=variables)
+    except RuntimeError as error:  # a number of a body that is too large for CEL
+        raise CelError(str(error)) from error
     finally:
         _bodies.reset(token)
     if value.type() == cel.Type.ERROR:

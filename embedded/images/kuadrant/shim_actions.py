@@ -1,11 +1,14 @@
-"""Action sets of the wasm-shim: which one a request matches, and the calls it makes."""
+"""Action sets of the wasm-shim: which one a request matches, and the calls it makes.
+
+Upstream: Kuadrant/wasm-shim v0.11.1 `src/action_set_index.rs`, `src/ratelimit_action.rs`,
+`src/filter/kuadrant_filter.rs`; v0.12.1 `src/kuadrant/pipeline`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -14,6 +17,7 @@ from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf import json_format
 
 from embedded import cel, rpc
+from embedded.images.kuadrant.shim_generations import Generation
 
 Object = dict[str, Any]
 AUTH, LIMIT, CHECK, REPORT = "auth", "ratelimit", "ratelimit-check", "ratelimit-report"
@@ -31,6 +35,7 @@ _METHODS = {
 }
 _CLOSING_SECONDS = 10.0
 HITS = "ratelimit.hits_addend"
+_PATH = re.compile(r"\w+(\.\w+)+")
 _SERVER_ERROR = "Internal Server Error.\n"
 _TOO_MANY = "Too Many Requests\n"
 
@@ -43,8 +48,12 @@ class Denied(Exception):
         self.code, self.body, self.headers, self.details = code, body, headers, details
 
 
+class BrokenOff(Exception):
+    """An answer that has begun, and cannot be brought to its end."""
+
+
 class ServiceError(Exception):
-    """A service that could not be reached in its time."""
+    """A service that could not be reached in its time, or whose answer says nothing."""
 
 
 class Services:
@@ -100,41 +109,68 @@ def seconds(duration: str) -> float:
 class ActionSets:
     """The configuration, in the order in which requests are matched."""
 
-    def __init__(self, config: Object, services: Services) -> None:
-        self._sets: list[Object] = config.get("actionSets", [])
+    def __init__(self, config: Object, services: Services, generation: Generation) -> None:
+        self._by_host: dict[str, list[Object]] = {}
+        for action_set in config.get("actionSets", []):
+            for pattern in action_set["routeRuleConditions"]["hostnames"]:
+                name = pattern.lower() if generation.any_case else pattern
+                self._by_host.setdefault(name, []).append(action_set)
         self._config: Object = config.get("services", {})
-        self._services = services
+        self._services, self._generation = services, generation
 
     def match(self, headers: dict[str, str]) -> Call | None:
-        """The first action set whose host and predicates match, ready to be called."""
+        """The first action set of the host whose predicates match, ready to be called."""
         request = _request(headers)
-        for action_set in self._sets:
-            rule = action_set["routeRuleConditions"]
-            if _host_matches(rule["hostnames"], request["host"]) and all(
-                cel.holds(predicate, {"request": request})
-                for predicate in rule.get("predicates", [])
-            ):
-                return Call(action_set["actions"], request, self._config, self._services)
+        for action_set in self._of_host(request["host"]):
+            predicates = action_set["routeRuleConditions"].get("predicates", [])
+            if all(cel.holds(predicate, {"request": request}) for predicate in predicates):
+                actions, config = action_set["actions"], self._config
+                return Call(actions, request, config, self._services, self._generation)
         return None
+
+    def _of_host(self, host: str) -> list[Object]:
+        """Of the longest pattern that the host matches, without its port, and of no other."""
+        name = host.partition(":")[0]
+        labels = (name.lower() if self._generation.any_case else name).split(".")
+        wildcards = ["*." + ".".join(labels[at:]) for at in range(1, len(labels))]
+        for pattern in (".".join(labels), *wildcards, "*"):
+            if pattern in self._by_host:
+                return self._by_host[pattern]
+        return []
 
 
 class Call:
     """The actions of one request."""
 
     def __init__(
-        self, actions: list[Object], request: Object, config: Object, services: Services
+        self,
+        actions: list[Object],
+        request: Object,
+        config: Object,
+        services: Services,
+        generation: Generation,
     ) -> None:
         self._actions, self._config, self._services = actions, config, services
+        self._generation = generation
         self._data: Object = {"request": request, "auth": {"identity": {}}}
         self.bodies: dict[str, bytes] = {}
         self.request_headers: dict[str, str] = {}
+        self.response_headers: dict[str, str] = {}
+        self._after = self._of(REPORT)
 
     def _of(self, *kinds: str) -> list[Object]:
-        return [a for a in self._actions if self._config[a["service"]]["type"] in kinds]
+        return [action for action in self._actions if self._kind(action) in kinds]
+
+    def _kind(self, action: Object) -> str:
+        return str(self._config[action["service"]]["type"])
 
     @property
     def wants_response(self) -> bool:
-        return bool(self._of(REPORT))
+        return bool(self._of(REPORT) or self.response_headers)
+
+    @property
+    def wants_response_body(self) -> bool:
+        return bool(self._after)
 
     @property
     def needs_request_body(self) -> bool:
@@ -159,29 +195,55 @@ class Call:
             self._data["auth"] |= json_format.MessageToDict(answer.dynamic_metadata)
 
     async def check_limits(self) -> None:
-        """Ask Limitador, request limits before token limits; raises Denied."""
-        for action in self._of(LIMIT, CHECK):
-            service = self._config[action["service"]]
-            request = self._limit_request(action)
-            if request is None:
-                continue
-            try:
-                answer = await self._services.call(service, request)
-            except ServiceError as error:
-                self._fail(service, error)
-                continue
-            if answer.overall_code == rls_pb2.RateLimitResponse.OVER_LIMIT:
-                raise Denied(429, _TOO_MANY, {"content-type": "text/plain"}, "kuadrant_limit")
+        """Ask Limitador, one limit after the other; raises Denied. Where a report comes in between
+        that has to wait for the answer, what stands after it waits too."""
+        actions = self._of(LIMIT, CHECK, REPORT)
+        if not self._generation.asks_first:
+            waiting = [a for a in actions if self._kind(a) == REPORT and self._applies(a)]
+            at = actions.index(waiting[0]) if waiting else len(actions)
+            actions, self._after = actions[:at], actions[at:]
+        for action in actions:
+            if self._kind(action) != REPORT:
+                await self._check(action)
+
+    async def _check(self, action: Object) -> None:
+        service = self._config[action["service"]]
+        try:
+            answer = await self._asked(action)
+        except ServiceError as error:
+            self._fail(service, error)
+            return
+        if answer is None:
+            return
+        headers = {one.key: one.value for one in answer.response_headers_to_add}
+        if answer.overall_code == rls_pb2.RateLimitResponse.OVER_LIMIT:
+            plain = {"content-type": "text/plain"}
+            raise Denied(429, _TOO_MANY, plain | headers, "kuadrant_limit")
+        self.response_headers |= headers
+
+    async def _asked(self, action: Object) -> Any:
+        """Limitador's answer, or None if there is nothing to ask; raises ServiceError."""
+        request = self._limit_request(action)
+        if request is None:
+            return None
+        answer = await self._services.call(self._config[action["service"]], request)
+        if answer.overall_code == rls_pb2.RateLimitResponse.UNKNOWN:
+            raise ServiceError("the answer to a limit is unknown")
+        return answer
 
     async def report(self) -> None:
-        """Tell Limitador what the response used; without usage there is nothing to tell."""
-        for action in self._of(REPORT):
-            request = self._limit_request(action)
-            if request is not None and request.hits_addend > 0:
-                try:
-                    await self._services.call(self._config[action["service"]], request)
-                except ServiceError as error:
-                    print(f"report failed: {error}", flush=True)
+        """Tell Limitador what the response used; without usage there is nothing to tell. Ask it
+        what has waited for that: it is too late to refuse. Raises BrokenOff."""
+        for action in self._after:
+            try:
+                answer = await self._asked(action)
+            except ServiceError as error:
+                print(f"after the answer: {error}", flush=True)
+                continue
+            if answer is not None and answer.overall_code == rls_pb2.RateLimitResponse.OVER_LIMIT:
+                if self._generation.breaks_off:
+                    raise BrokenOff("a limit that was asked after the answer began")
+                return
 
     def _fail(self, service: Object, error: ServiceError) -> None:
         print(f"{service['endpoint']}: {error}", flush=True)
@@ -189,20 +251,22 @@ class Call:
             raise Denied(500, _SERVER_ERROR, {"content-type": "text/plain"}, "kuadrant_failure")
 
     def _limit_request(self, action: Object) -> Any:
-        """The RLS request, all blocks that apply in one descriptor, or None if none does.
+        """The RLS request, all blocks that apply in one descriptor, or None if none does, or if
+        the answer has no usage. Raises ServiceError if it cannot be made for another reason.
 
         The entry `ratelimit.hits_addend` is no part of it: it says how many hits to count.
         """
         found: dict[str, str] = {}
         if not self._hold(action):
             return None
-        for block in action["conditionalData"]:
-            if not self._hold(block):
-                continue
-            try:
-                found |= dict(self._entry(data["expression"]) for data in block["data"])
-            except (cel.CelError, ValueError):  # no usage in the answer, or no JSON
-                continue
+        try:
+            for block in action["conditionalData"]:
+                if self._hold(block):
+                    found |= dict(self._entry(data["expression"]) for data in block["data"])
+        except (cel.CelError, ValueError) as error:  # no usage in the answer, or no JSON
+            if self._kind(action) == REPORT:
+                return None
+            raise ServiceError(f"{action['service']}: {error}") from error
         hits = found.pop(HITS, "1")
         if not found or not hits.isdecimal():
             return None
@@ -217,34 +281,40 @@ class Call:
         predicates = guarded.get("predicates", [])
         return all(cel.holds(p, self._data, self.bodies) for p in predicates)
 
+    def _applies(self, action: Object) -> bool:
+        """Whether a report will tell of anything, as far as that is known before the answer."""
+        blocks = [action, *action["conditionalData"]]
+        if "responseBodyJSON" in str([block.get("predicates") for block in blocks]):
+            return True
+        return self._hold(action) and any(self._hold(b) for b in action["conditionalData"])
+
     def _entry(self, expression: Object) -> tuple[str, str]:
-        value = cel.evaluate(expression["value"], self._data, self.bodies)
-        if expression["key"] == HITS and isinstance(value, float):
-            value = int(value)
+        """Key and text; raises CelError or ValueError. What a request has not is null."""
+        source = expression["value"]
+        try:
+            value = cel.evaluate(source, self._data, self.bodies)
+        except cel.NoSuchKey:
+            if not _PATH.fullmatch(source.strip()):
+                raise
+            value = None
+        if expression["key"] == HITS:
+            value = self._generation.hits(value)
         return expression["key"], cel.as_text(value)
 
 
 def _request(headers: dict[str, str]) -> Object:
     path = headers.get(":path", "/")
-    parts = urlsplit(path)
+    url_path, _, query = path.partition("?")
     return {
         "id": headers.get("x-request-id", ""),
         "method": headers.get(":method", ""),
         "path": path,
-        "url_path": parts.path,
-        "query": parts.query,
+        "url_path": url_path,
+        "query": query.partition("#")[0],
         "host": headers.get(":authority", ""),
         "scheme": headers.get(":scheme", ""),
         "headers": {name: value for name, value in headers.items() if not name.startswith(":")},
     }
-
-
-def _host_matches(patterns: list[str], host: str) -> bool:
-    name = host.rsplit(":", 1)[0]
-    return any(
-        pattern in ("*", name) or (pattern.startswith("*.") and name.endswith(pattern[1:]))
-        for pattern in patterns
-    )
 
 
 def _check_request(request: Object, scope: str) -> external_auth_pb2.CheckRequest:

@@ -5,14 +5,20 @@ Stands for quay.io/kuadrant/wasm-shim. Upstream: Kuadrant/wasm-shim `src/configu
 the WasmPlugin that the Kuadrant operator writes for its Gateway, and calls Authorino over
 `envoy.service.auth.v3` and Limitador over Envoy's and Kuadrant's rate-limit services, as
 the real one does inside Envoy.
-Two generations of it: 0.11.1 (Kuadrant 1.3.1), the documents', replaces headers that the client
-sent; from 0.12.0 on (Kuadrant 1.4) names are compared with their case, the request's are in lower
-case, and so a policy's header with a capital letter comes beside the client's.
+Generations of it, and what each does, are in `shim_generations`: 0.11 (Kuadrant 1.3.1, the
+documents', the default), 0.12 (Kuadrant 1.4), 0.14, and `mended`. All but `mended` compare the host
+with its case, so that a request for the same host in capitals passes unasked; its port is no part.
+Of 0.12 this is 0.12.1, which Kind's table names, but that it does not forward what it refused; nor
+does it hang at an answer's end, as 0.12.3 can.
 Beside one embedded gateway it serves that one. On a real Istio, where its wasm module is not to be
 had, it serves all of them, and an EnvoyFilter puts it where the module would be (`shim_filters`).
-One thing differs: a refusal waits for the request's body. An answer that comes before it ends
-in an HTTP/2 stream reset, which curl 7.88 reports as an error when the machine is busy.
-Left out: tracing, request and response header ("upstream") actions of extensions.
+Two things differ. A refusal waits for the request's body: an answer that comes before it ends
+in an HTTP/2 stream reset, which curl 7.88 reports as an error when the machine is busy. And an
+answer that is no stream passes as it comes in every generation: 0.11.1 holds it back until its end,
+and Envoy breaks it off when it is longer than its buffer, 1 MiB on Istio; `--holds-json BYTES` does
+so, 1048576 as there.
+Left out: tracing, what a predicate that cannot be decided does (0.11 refuses, 0.12 lets pass; here
+it does not hold), request and response header ("upstream") actions of extensions.
 """
 
 from __future__ import annotations
@@ -22,29 +28,34 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
 from embedded import ext_proc, rpc
-from embedded.images.kuadrant.shim_actions import ActionSets, Call, Denied, Services
+from embedded.images.kuadrant.shim_actions import ActionSets, BrokenOff, Call, Denied, Services
 from embedded.images.kuadrant.shim_filters import ENVOY_FILTERS, PORT, clusters_of, in_its_place
+from embedded.images.kuadrant.shim_generations import GENERATIONS, Generation
+from embedded.images.kuadrant.shim_usage import SseUsage, WholeBody
 from embedded.kube import Cache, Kube
 
 WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
 Mode = processing_mode_pb2.ProcessingMode
 Object = dict[str, Any]
-_JSON, _STREAM = "application/json", "text/event-stream"
+_STREAM = "text/event-stream"
 
 
 class Shim:
     """The action sets in force for each Gateway, `namespace/name`, and Envoy's streams.
 
     `gateway` is the only one that it serves, or "" when it serves all, and each of its calls
-    says which by its metadata `gateway`.
+    says which by its metadata `gateway`. `holds` is how many bytes of an answer it holds back.
     """
 
-    def __init__(self, kube: Kube, namespace: str, gateway: str, generation: str) -> None:
-        self._kube, self._generation = kube, generation
+    def __init__(
+        self, kube: Kube, namespace: str, gateway: str, generation: Generation, holds: int | None
+    ) -> None:
+        self._kube, self._generation, self._holds = kube, generation, holds
         self._own = f"{namespace}/{gateway}" if gateway else ""
         watched = [WASM_PLUGINS] if gateway else [WASM_PLUGINS, ENVOY_FILTERS]
         self._cache = Cache(kube, watched, namespace)
@@ -79,7 +90,7 @@ class Shim:
     def _load(self, key: str, config: Object) -> None:
         if config != self._configs.get(key):
             self._configs[key] = config
-            self._sets[key] = ActionSets(config, self._services)
+            self._sets[key] = ActionSets(config, self._services, self._generation)
             print(f"{key}: {len(config.get('actionSets', []))} action sets loaded", flush=True)
 
     async def process(
@@ -88,15 +99,22 @@ class Shim:
         """One HTTP request: `envoy.service.ext_proc.v3.ExternalProcessor/Process`."""
         metadata = dict(context.invocation_metadata() or ())
         key = self._own or str(metadata.get("gateway", ""))
-        sets = self._sets.get(key) or ActionSets({}, self._services)
-        exchange = Exchange(sets, self._generation)
+        sets = self._sets.get(key) or ActionSets({}, self._services, self._generation)
+        exchange = Exchange(sets, self._generation, self._holds)
+        held = []
         async for message in messages:
             kind = message.WhichOneof("request")
             try:
-                yield await getattr(exchange, f"on_{kind}")(getattr(message, kind))
+                held.append(await getattr(exchange, f"on_{kind}")(getattr(message, kind)))
             except Denied as denied:
                 yield _immediate(denied)
                 return
+            except BrokenOff as error:
+                await context.abort(grpc.StatusCode.ABORTED, str(error))
+            if not exchange.holding:
+                for answer in held:
+                    yield answer
+                held.clear()
 
 
 def gateways_of(plugin: Object) -> list[str]:
@@ -106,10 +124,12 @@ def gateways_of(plugin: Object) -> list[str]:
 
 
 class Exchange:
-    """What the shim knows of one request while it passes."""
+    """What the shim knows of one request while it passes; `holding` says that its answers wait."""
 
-    def __init__(self, sets: ActionSets, generation: str) -> None:
-        self._sets, self._generation = sets, generation
+    def __init__(self, sets: ActionSets, generation: Generation, holds: int | None = None) -> None:
+        self._sets, self._generation, self._holds = sets, generation, holds
+        self.holding = False
+        self._held = 0
         self._call: Call | None = None
         self._denied: Denied | None = None
         self._parser: SseUsage | WholeBody = WholeBody()
@@ -131,7 +151,7 @@ class Exchange:
         mode = Mode(
             request_header_mode=Mode.SEND,
             request_body_mode=Mode.BUFFERED if later else Mode.NONE,
-            response_header_mode=Mode.SEND if call.wants_response else Mode.SKIP,
+            response_header_mode=Mode.SEND if later or call.wants_response else Mode.SKIP,
             request_trailer_mode=Mode.SKIP,
             response_trailer_mode=Mode.SKIP,
         )
@@ -141,7 +161,7 @@ class Exchange:
 
     def _placed(self, headers: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
         """Headers that take the place of the client's, and those that come beside them."""
-        if self._generation == "0.11":
+        if self._generation.replaces_headers:
             return headers, {}
         same_case = {name: value for name, value in headers.items() if name == name.lower()}
         return same_case, {n: value for n, value in headers.items() if n not in same_case}
@@ -155,63 +175,39 @@ class Exchange:
         return pb.ProcessingResponse(request_body=pb.BodyResponse())
 
     async def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
-        headers = ext_proc.headers_of(message)
-        kind = headers.get("content-type", "").split(";")[0].strip().lower()
+        headers, call = ext_proc.headers_of(message), self._call
         # In pieces, whatever the kind: what Envoy would have to buffer it limits to 1 MiB.
-        known = kind in (_JSON, _STREAM) and not message.end_of_stream
-        body_mode = Mode.STREAMED if known else Mode.NONE
-        self._parser = SseUsage() if kind == _STREAM else WholeBody()
+        wanted = call is not None and call.wants_response_body and not message.end_of_stream
+        is_stream = _STREAM in headers.get("content-type", "")  # in capitals it is none
+        self._parser = self._generation.stream() if is_stream else WholeBody()
         mode = Mode(
             response_header_mode=Mode.SEND,
-            response_body_mode=body_mode,
+            response_body_mode=Mode.STREAMED if wanted else Mode.NONE,
             response_trailer_mode=Mode.SKIP,
         )
-        return pb.ProcessingResponse(response_headers=pb.HeadersResponse(), mode_override=mode)
+        answer = pb.HeadersResponse()
+        if call is not None and call.response_headers:
+            answer = pb.HeadersResponse(response=ext_proc.common(call.response_headers))
+        return pb.ProcessingResponse(response_headers=answer, mode_override=mode)
 
     async def on_response_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
         if self._call is not None:
             self._parser.feed(message.body)
+            self._hold(message)
             if message.end_of_stream:
                 self._call.bodies["response"] = self._parser.last_with_usage()
                 await self._call.report()
         return pb.ProcessingResponse(response_body=pb.BodyResponse())
 
-
-class WholeBody:
-    """Collects an answer that is one JSON object."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def feed(self, chunk: bytes) -> None:
-        self._pieces.append(chunk)
-
-    def last_with_usage(self) -> bytes:
-        """All of it."""
-        return b"".join(self._pieces)
-
-
-class SseUsage:
-    """Finds the last event with a usage object in server-sent events."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._last = b""
-
-    def feed(self, chunk: bytes) -> None:
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            self._line(line)
-
-    def last_with_usage(self) -> bytes:
-        """The JSON of that event, or b"" if there was none."""
-        self._line(self._rest)
-        return self._last
-
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:") and b'"usage"' in line and b'"total_tokens"' in line:
-            self._last = line.removeprefix(b"data:").strip()
+    def _hold(self, message: pb.HttpBody) -> None:
+        """Hold an answer back that is no stream, if that is asked for; raises BrokenOff when it is
+        more than may be held."""
+        if self._holds is None or isinstance(self._parser, SseUsage):
+            return
+        self.holding = not message.end_of_stream
+        self._held += len(message.body)
+        if self._held > self._holds:
+            raise BrokenOff(f"more than {self._holds} bytes to hold back")
 
 
 def _immediate(denied: Denied) -> pb.ProcessingResponse:
@@ -219,9 +215,9 @@ def _immediate(denied: Denied) -> pb.ProcessingResponse:
     return ext_proc.immediate(denied.code, body, denied.headers, denied.details)
 
 
-async def _serve(namespace: str, gateway: str, generation: str) -> None:
+async def _serve(namespace: str, gateway: str, generation: Generation, holds: int | None) -> None:
     """`gateway` "" serves all."""
-    shim = Shim(Kube("wasm-shim"), namespace, gateway, generation)
+    shim = Shim(Kube("wasm-shim"), namespace, gateway, generation, holds)
     server = rpc.server(PORT)
     ext_proc.add_to(server, shim.process)
     running = asyncio.create_task(shim.run())
@@ -234,12 +230,13 @@ async def _serve(namespace: str, gateway: str, generation: str) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """`--gateway NAMESPACE/NAME | --all-gateways`, `--generation 0.11`."""
+    """`--gateway NAMESPACE/NAME | --all-gateways`, `--generation 0.11`, `--holds-json BYTES`."""
     parser = argparse.ArgumentParser()
     served = parser.add_mutually_exclusive_group(required=True)
     served.add_argument("--gateway", default="")
     served.add_argument("--all-gateways", action="store_true")
-    parser.add_argument("--generation", choices=["0.11", "0.12"], default="0.11")
+    parser.add_argument("--generation", choices=GENERATIONS, default="0.11")
+    parser.add_argument("--holds-json", type=int, metavar="BYTES")
     flags = parser.parse_args(argv)
     namespace, _, name = flags.gateway.partition("/")
-    rpc.run(_serve(namespace, name, flags.generation))
+    rpc.run(_serve(namespace, name, GENERATIONS[flags.generation], flags.holds_json))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from tests.mutants.faults import fault, whole_answers
@@ -144,7 +145,7 @@ def _(module: Any) -> None:
     right = module.SseUsage.feed
 
     def feed(self: Any, chunk: bytes) -> None:
-        self._rest = b""
+        self._rest = ""
         right(self, chunk)
 
     module.SseUsage.feed = feed
@@ -153,10 +154,11 @@ def _(module: Any) -> None:
 @fault("first-usage-counts", "wasm_shim")
 def _(module: Any) -> None:
     """The first event of a stream that has a usage is the one that counts."""
-    right = module.SseUsage._line
+    usage = re.compile(rb'data: ?(.*"total_tokens".*)')
 
-    def line(self: Any, found: bytes) -> None:
-        if not self._last:
-            right(self, found)
+    def feed(self: Any, chunk: bytes) -> None:
+        self._rest += chunk.decode(errors="replace")
+        if not self._found and (found := usage.search(self._rest.encode())):
+            self._found = found[1].decode()
 
-    module.SseUsage._line = line
+    module.SseUsage.feed = feed

@@ -142,7 +142,7 @@ def _(module: Any) -> None:
     """The OpenAI key goes along to every backend that gets no other."""
     right = module.ext_proc.common
     key = {"X-Provider-Api-Key": "sk-openai-key-for-demo"}
-    module.ext_proc.common = lambda headers: right({**key, **headers})
+    module.ext_proc.common = lambda headers, **more: right({**key, **headers}, **more)
 
 
 @fault("limit-answer-ignored", "wasm_shim")
