@@ -38,7 +38,7 @@ LISTENING = [("external-models", "model-simulator"), ("default", "envoy-poc-gate
 
 
 def listed(stack: Stack, user: Identity) -> list[str]:
-    """The ids of MaaS' listing; the status if there is none."""
+    """The ids of MaaS' listing, whose data are null without any; the status if there is none."""
     exchange = stack.send("GET", "/v1/models", user)
     return [e["id"] for e in exchange.listed()] if exchange.status == 200 else [
         str(exchange.status)

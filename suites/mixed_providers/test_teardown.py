@@ -34,7 +34,7 @@ def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
 
 
 def listed(stack: Stack, user: Identity) -> list[str] | int:
-    """The ids of the listing, or the status if there is none."""
+    """The ids of the listing, whose data are null without any; or the status if there is none."""
     exchange = stack.send("GET", "/v1/models", user)
     if exchange.status != 200:
         return exchange.status

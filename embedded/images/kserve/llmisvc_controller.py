@@ -11,6 +11,7 @@ Left out: presets, the scheduler and InferencePool, workers and parallelism, sto
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 from typing import Any
 
@@ -34,6 +35,8 @@ BINDINGS = "rbac.authorization.k8s.io/v1/rolebindings"
 TIERS = "alpha.maas.opendatahub.io/tiers"
 DEFAULT_GATEWAY = {"name": "kserve-ingress-gateway", "namespace": "kserve"}
 PORT = 8000
+PRIVATE = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+           "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "::1/128")]  # fmt: skip
 Object = dict[str, Any]
 
 
@@ -131,11 +134,15 @@ class Controller(ModelController):
             _ready("Ready", workload and routed, "not everything is ready", model),
         ]
         addresses = [
-            {"url": f"http://{host}/{namespace}/{name}"}
+            {"name": _reach(host), "url": f"http://{host}/{namespace}/{name}"}
             for ref in (_gateways(model) if _has_route(model) else [])
             for host in self._hosts(ref)
         ]
-        status: Object = {"conditions": conditions, "addresses": addresses}
+        status: Object = {
+            "observedGeneration": metadata["generation"],
+            "conditions": conditions,
+            "addresses": addresses,
+        }
         if addresses:
             status["url"] = addresses[0]["url"]
         await self._kube.set_status(MODELS, model, status)
@@ -159,6 +166,19 @@ def _accepted(route: Object | None) -> bool:
     }
     named = route["spec"]["parentRefs"] if route else []
     return bool(named) and all((ref["namespace"], ref["name"]) in accepted for ref in named)
+
+
+def _reach(host: str) -> str:
+    """An address' name, of those of `router.go`: from where it is meant to be reached."""
+    if host.endswith(".svc.cluster.local"):
+        return "gateway-internal"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        inner = host == "localhost" or host.endswith((".local", ".localhost", ".internal"))
+    else:
+        inner = any(address in network for network in PRIVATE)
+    return "internal" if inner else "gateway-external"
 
 
 def _ready(kind: str, holds: bool, message: str, model: Object) -> Object:
@@ -267,8 +287,13 @@ def _route(model: Object) -> list[tuple[str, Object]]:
         for path in ("/v1/completions", "/v1/chat/completions", "")
     ]
     parents = [{"name": ref["name"], "namespace": ref["namespace"]} for ref in _gateways(model)]
+    labels = {
+        "app.kubernetes.io/component": "llminferenceservice-router",
+        "app.kubernetes.io/name": metadata["name"],
+        "app.kubernetes.io/part-of": "llminferenceservice",
+    }
     route = {
-        "metadata": _common(model, "kserve-route"),
+        "metadata": {**_common(model, "kserve-route"), "labels": labels},
         "spec": {"parentRefs": parents, "rules": rules},
     }
     return [(ROUTES, route)]

@@ -1,62 +1,77 @@
 """maas-api: mints tokens, maps groups to tiers, lists models.
 
-Stands for quay.io/opendatahub/maas-api, and for ghcr.io/nerdalert/maas-api (the fork
-`external-models`). Upstream: opendatahub-io/models-as-a-service
-`maas-api/internal/{token,tier,models,handlers}` of February 2026; the fork lists the models of
-a ConfigMap too, and does without it when it is missing or cannot be read. It trusts
-`X-MaaS-Username` and `X-MaaS-Group`, which the AuthPolicy on its route sets.
-API keys of that time are minted tokens with a name: their metadata live as long as the process.
-Left out: the database behind API keys, usage metrics.
+Stands for quay.io/opendatahub/maas-api, and with `--external-models` for
+ghcr.io/nerdalert/maas-api (the fork `external-models`). Upstream:
+opendatahub-io/models-as-a-service `maas-api/` of February 2026 (a90e3dbd; the fork: 30f93ad1, with
+the patch of the quickstart). It trusts `X-MaaS-Username` and `X-MaaS-Group`, which the AuthPolicy
+on its route sets. The parts are modules beside this one: `tokens`, `tiers`, `models`, `api_keys`,
+and how Go reads and writes: `go_json`, `go_yaml`, `go_http`.
+
+By default its view of accounts is the API server's: "mended". `--generation informers` has
+upstream's, which lags (see `tokens`).
+Left out: databases behind API keys, usage metrics, TLS, debug mode and its CORS, the server's
+timeouts, logs in JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import os
-import re
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import jwt
-import yaml
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
 from embedded import duration, web
-from embedded.bodies import parsed
 from embedded.dial import client
-from embedded.kube import Kube, KubeError
+from embedded.images.maas import go_json
+from embedded.images.maas.api_keys import ApiKeys
+from embedded.images.maas.go_http import JSON, Router, header
+from embedded.images.maas.models import MODELS, ROUTES, Gateway, Models
+from embedded.images.maas.tiers import GroupNotFound, TierError, Tiers, trimmed
+from embedded.images.maas.tokens import (
+    ACCOUNTS,
+    Accounts,
+    Caller,
+    LaggingAccounts,
+    TokenError,
+    Tokens,
+)
+from embedded.kube import ConnectionProblem, Kube, KubeError, path_of
 
-MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
-ACCOUNTS = "v1/serviceaccounts"
-DEFAULT_SECONDS, LEAST_SECONDS, KEY_SECONDS = 4 * 3600, 600, 30 * 24 * 3600
-_RETRIES, _RETRY_SECONDS = 4, 0.1
+HOUR = 3600 * duration.SECOND
+DEFAULT, LEAST, KEY = 4 * HOUR, 600 * duration.SECOND, 30 * 24 * HOUR
+EXCHANGED = 600 * duration.SECOND  # how long a token for one listing lives
 IDLE_SECONDS = 60  # upstream's `cmd/server.go`
+GENERATIONS = {"mended": Accounts, "informers": LaggingAccounts}
+_START_AGAIN_SECONDS = 0.3
+_REQUEST = go_json.Struct(
+    "token.Request", {"expiration": go_json.nanoseconds, "name": go_json.string}
+)
+_CREATE = go_json.Struct(
+    "api_keys.CreateRequest",
+    {
+        "name": go_json.string,
+        "description": go_json.string,
+        "expiration": go_json.nanoseconds,
+    },
+)
+_LOOKUP = go_json.Struct("tier.LookupRequest", {"groups": go_json.strings})
 Object = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The environment of the Deployment: where it runs and which Gateway it serves."""
+    """The environment of the Deployment: where it runs, its name, and which Gateway it serves."""
 
     namespace: str
-    gateway: str
-    gateway_namespace: str
-    external_models: bool = False
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who the AuthPolicy says is asking."""
-
-    username: str
-    groups: list[str]
+    tenant: str
+    gateway: Gateway
+    fork: bool = False
+    generation: str = "mended"
 
 
 class MissingIdentity(Exception):
@@ -71,313 +86,218 @@ class MaasApi:
     """The HTTP API."""
 
     def __init__(self, kube: Kube, http: httpx.AsyncClient, settings: Settings) -> None:
-        self._kube, self._http, self._settings = kube, http, settings
-        self._keys: dict[str, list[Object]] = {}  # of each user, the latest first
+        self._tiers = Tiers(kube, settings.namespace, settings.tenant)
+        accounts = GENERATIONS[settings.generation](kube)
+        self._tokens = Tokens(kube, self._tiers, accounts, settings.tenant)
+        self._models = Models(kube, http, settings.gateway, settings.namespace, settings.fork)
+        self._keys = ApiKeys()
 
-    def app(self) -> Starlette:
+    def app(self) -> Router:
         routes = [
-            Route("/health", self._health),
-            Route("/v1/models", self._models),
-            Route("/v1/tokens", self._create_token, methods=["POST"]),
-            Route("/v1/tokens", self._revoke_tokens, methods=["DELETE"]),
-            Route("/v1/api-keys", self._create_key, methods=["POST"]),
-            Route("/v1/api-keys", self._list_keys, methods=["GET"]),
-            Route("/v1/api-keys/{id}", self._get_key, methods=["GET"]),
-            Route("/v1/tiers/lookup", self._lookup_tier, methods=["POST"]),
+            ("GET", "/health", self._health),
+            ("GET", "/v1/models", self._list_models),
+            ("POST", "/v1/tokens", self._create_token),
+            ("DELETE", "/v1/tokens", self._revoke_tokens),
+            ("POST", "/v1/api-keys", self._create_key),
+            ("GET", "/v1/api-keys", self._list_keys),
+            ("GET", "/v1/api-keys/{id}", self._get_key),
+            ("POST", "/v1/tiers/lookup", self._lookup_tier),
         ]
-        handlers: Any = {MissingIdentity: _missing_identity}
-        return Starlette(routes=routes, exception_handlers=handlers)
+        return Router(routes, MissingIdentity, _missing_identity)
 
     async def _health(self, _: Request) -> Response:
-        return JSONResponse({"status": "healthy"})
-
-    # -- tokens -------------------------------------------------------------------------
+        return JSON({"status": "healthy"})
 
     async def _create_token(self, request: Request) -> Response:
         caller = _caller(request)
-        raw = await request.body()
         try:
-            body = parsed(raw) if raw else {}
-            seconds = _expiration(body.get("expiration"))
-        except (ValueError, AttributeError) as error:
-            return JSONResponse({"error": str(error)}, 400)
-        if seconds <= 0:
-            return JSONResponse({"error": "expiration must be positive"}, 400)
-        if seconds < LEAST_SECONDS:
-            too_short = {
-                "error": "token expiration must be at least 10 minutes",
-                "provided_expiration": duration.show(seconds),
-            }
-            return JSONResponse(too_short, 400)
-        minted = await self._minted(caller, seconds)
-        if minted is None:
-            return JSONResponse({"error": "Failed to generate token"}, 500)
-        return JSONResponse(minted, 201)
-
-    async def _minted(self, caller: Caller, seconds: float) -> Object | None:
-        """A token of the caller's account in the caller's tier; None without a tier."""
-        tier = await self._tier(caller.groups)
-        if tier is None:
-            return None
-        namespace = f"{self._settings.gateway}-tier-{tier['name']}"
-        name = account_name(caller.username)
-        await self._ensure_account(namespace, name)
-        audience = f"{self._settings.gateway}-sa"
-        spec = {"audiences": [audience], "expirationSeconds": int(seconds)}
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        answer = await self._kube.request("POST", path, {"spec": spec})
-        token = answer["status"]["token"]
-        claims = jwt.decode(token, options={"verify_signature": False})
-        return {
-            "token": token,
-            "expiration": duration.show(seconds),
-            "expiresAt": claims["exp"],
-            "issuedAt": claims["iat"],
-            "jti": claims["jti"],
-        }
+            body = _REQUEST.decode(await request.body())
+        except go_json.Empty:
+            body = {}
+        except go_json.JSONError as error:
+            return JSON({"error": str(error)}, 400)
+        expiration = body.get("expiration", DEFAULT)
+        if wrong := _wrong(expiration):
+            shown = {"provided_expiration": duration.show(expiration)} if expiration > 0 else {}
+            return JSON({"error": wrong, **shown}, 400)
+        try:
+            return JSON(await self._tokens.mint(caller, expiration), 201)
+        except TokenError as error:
+            return _failed("Failed to generate token", error)
 
     async def _revoke_tokens(self, request: Request) -> Response:
-        """Recreate the caller's ServiceAccount: its tokens name the old one's uid."""
         caller = _caller(request)
-        tier = await self._tier(caller.groups)
-        if tier is not None:
-            namespace = f"{self._settings.gateway}-tier-{tier['name']}"
-            name = account_name(caller.username)
-            await self._kube.delete(ACCOUNTS, namespace, name)
-            await self._ensure_account(namespace, name)
-        for key in self._keys.get(caller.username, []):
-            key["expirationDate"] = _rfc3339(time.time())
+        try:
+            await self._tokens.revoke(caller)
+        except TokenError as error:
+            return _failed("Failed to revoke tokens", error)
+        self._keys.expire(caller.username)
         return Response(status_code=204)
-
-    # -- API keys -----------------------------------------------------------------------
 
     async def _create_key(self, request: Request) -> Response:
         caller = _caller(request)
         try:
-            body = parsed(await request.body())
-            name, about = body.get("name") or "", body.get("description") or ""
-            seconds = _expiration(body.get("expiration"), KEY_SECONDS)
-        except (ValueError, AttributeError) as error:
-            return JSONResponse({"error": str(error)}, 400)
+            body = _CREATE.decode(await request.body())
+        except go_json.JSONError as error:
+            return JSON({"error": str(error)}, 400)
+        name, about = body.get("name", ""), body.get("description", "")
         if not name:
-            return JSONResponse({"error": "token name is required for api keys"}, 400)
-        if seconds < LEAST_SECONDS:
-            return JSONResponse({"error": "token expiration must be at least 10 minutes"}, 400)
-        minted = await self._minted(caller, seconds)
-        if minted is None:
-            return JSONResponse({"error": "Failed to generate api key"}, 500)
-        described = {"description": about} if about else {}
-        key = {
-            "id": minted["jti"],
-            "name": name,
-            **described,
-            "creationDate": _rfc3339(minted.pop("issuedAt")),
-            "expirationDate": _rfc3339(minted["expiresAt"]),
-        }
-        self._keys.setdefault(caller.username, []).insert(0, key)
-        return JSONResponse({**minted, "name": name, **described}, 201)
+            return JSON({"error": "token name is required for api keys"}, 400)
+        expiration = body.get("expiration", KEY)
+        if wrong := _wrong(expiration):
+            return JSON({"error": wrong}, 400)
+        try:
+            minted = await self._tokens.mint(caller, expiration)
+            self._keys.add(caller.username, minted, name, about)
+        except (TokenError, ValueError) as error:
+            return _failed("Failed to generate api key", error)
+        minted.pop("issuedAt")
+        return JSON({**minted, "name": name, **({"description": about} if about else {})}, 201)
 
     async def _list_keys(self, request: Request) -> Response:
-        keys = self._keys.get(_caller(request).username, [])
-        return JSONResponse([_with_status(key) for key in keys])
+        return JSON(self._keys.of(_caller(request).username))
 
     async def _get_key(self, request: Request) -> Response:
         _caller(request)  # any caller may ask for any key, as upstream
-        for key in (key for keys in self._keys.values() for key in keys):
-            if key["id"] == request.path_params["id"]:
-                return JSONResponse(_with_status(key))
-        return JSONResponse({"error": "API key not found"}, 404)
-
-    async def _ensure_account(self, namespace: str, name: str) -> None:
-        labels = {
-            "app.kubernetes.io/component": "token-issuer",
-            "app.kubernetes.io/part-of": "maas-api",
-        }
-        for resource, scope, metadata in (
-            ("v1/namespaces", "", {"name": namespace, "labels": labels}),
-            (ACCOUNTS, namespace, {"name": name, "namespace": namespace, "labels": labels}),
-        ):
-            try:
-                await self._kube.create(resource, {"metadata": metadata}, scope)
-            except KubeError as error:
-                if error.code != 409:
-                    raise
-
-    # -- tiers --------------------------------------------------------------------------
-
-    async def _tiers(self) -> list[Object]:
-        """The tiers, the highest level first."""
-        found = await self._kube.get(
-            "v1/configmaps", self._settings.namespace, "tier-to-group-mapping"
-        )
-        text = (found or {}).get("data", {}).get("tiers", "[]")
-        tiers = yaml.load(text, Loader=yaml.CSafeLoader)
-        return sorted(tiers, key=lambda tier: -tier.get("level", 0))
-
-    async def _tier(self, groups: list[str]) -> Object | None:
-        """The highest tier that has one of the groups."""
-        for tier in await self._tiers():
-            if set(tier.get("groups", [])) & set(groups):
-                return tier
-        return None
+        found = self._keys.get(request.path_params["id"])
+        return JSON(found) if found else JSON({"error": "API key not found"}, 404)
 
     async def _lookup_tier(self, request: Request) -> Response:
         try:
-            groups = parsed(await request.body())["groups"]
-            if not isinstance(groups, list) or not groups or not all(map(_is_text, groups)):
-                raise ValueError("groups must be a list with at least one name")
-        except (ValueError, KeyError, TypeError) as error:
-            return JSONResponse({"error": "bad_request", "message": str(error)}, 400)
-        tier = await self._tier(groups)
-        if tier is None:
-            text = f"tier not found for groups: {', '.join(map(str, groups))}"
-            return JSONResponse({"error": "not_found", "message": text}, 404)
-        display = tier.get("displayName", tier["name"])
-        return JSONResponse({"tier": tier["name"], "displayName": display})
-
-    # -- models -------------------------------------------------------------------------
-
-    async def _models(self, request: Request) -> Response:
-        authorization = request.headers.get("authorization", "")
-        found = (await self._kube.request("GET", f"/apis/{MODELS}"))["items"]
-        mine = [model for model in found if self._is_mine(model)]
-        entries = await asyncio.gather(*(self._entry(m, authorization) for m in mine))
-        data = [e for e in entries if e] + await self._external()
-        return JSONResponse({"data": data, "object": "list"})
-
-    def _is_mine(self, model: Object) -> bool:
-        refs = ((model["spec"].get("router") or {}).get("gateway") or {}).get("refs") or []
-        own = (self._settings.gateway, self._settings.gateway_namespace)
-        return any((ref["name"], ref.get("namespace")) == own for ref in refs)
-
-    async def _entry(self, model: Object, authorization: str) -> Object | None:
-        """The model's entry if the caller may use it: asked at its own /v1/models."""
-        url = _url(model.get("status", {}))
-        if not url:
-            return None
-        for attempt in range(_RETRIES + 1):
-            try:
-                headers = {"authorization": authorization}
-                answer = await self._http.get(f"{url}/v1/models", headers=headers)
-                code = answer.status_code
-            except httpx.HTTPError as error:
-                print(f"{url}: {error}", flush=True)
-                code = 502
-            if code < 500:
-                break
-            await asyncio.sleep(_RETRY_SECONDS * 2**attempt)
-        if code not in (200, 405):
-            return None
-        conditions = model["status"].get("conditions", [])
-        return {
-            "id": model["spec"]["model"].get("name") or model["metadata"]["name"],
-            "created": int(time.time()),
-            "object": "model",
-            "owned_by": "vllm",
-            "url": url,
-            "ready": any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
-        }
-
-    async def _external(self) -> list[Object]:
-        """The registry's models in its order; none without a registry that can be read."""
-        if not self._settings.external_models:
-            return []
-        found = await self._kube.get(
-            "v1/configmaps", self._settings.namespace, "external-model-registry"
-        )
+            groups = _LOOKUP.decode(await request.body()).get("groups")
+        except go_json.JSONError as error:
+            return _lookup_failed(400, "bad_request", f"invalid request body: {error}")
+        if not groups:
+            tag = "required" if groups is None else "min"
+            field = f"Field validation for 'Groups' failed on the '{tag}' tag"
+            text = f"invalid request body: Key: 'LookupRequest.Groups' Error:{field}"
+            return _lookup_failed(400, "bad_request", text)
         try:
-            models = yaml.safe_load(((found or {}).get("data") or {}).get("models", "")) or []
-            return [
-                {
-                    "id": model.get("id", ""),
-                    "created": int(time.time()),
-                    "object": "model",
-                    "owned_by": model.get("provider", ""),
-                    "ready": True,
-                }
-                for model in models
-            ]
-        except (yaml.YAMLError, AttributeError, TypeError) as error:
-            print(f"Failed to parse external model registry: {error}", flush=True)
-            return []
+            tier = await self._tiers.of(groups)
+        except GroupNotFound as error:
+            return _lookup_failed(404, "not_found", str(error))
+        except TierError as error:
+            return _lookup_failed(500, "internal_error", f"failed to lookup tier: {error}")
+        return JSON({"tier": tier.name, "displayName": tier.display_name})
+
+    async def _list_models(self, request: Request) -> Response:
+        """With a token of the caller's account if the caller's own is not for this instance."""
+        caller = _caller(request)
+        sent = header(request, "authorization")
+        if not sent:
+            return _listing_failed(401, "Authorization token required")
+        token = trimmed(trimmed(sent).removeprefix("Bearer "))
+        if not token:
+            return _listing_failed(401, "Valid authorization token required")
+        if not self._tokens.is_meant(token):
+            try:
+                token = (await self._tokens.mint(caller, EXCHANGED))["token"]
+            except TokenError as error:
+                print(error, flush=True)
+                return _listing_failed(500, "Failed to authorize request")
+        found = await self._models.listed(token)
+        return JSON({"data": found or None, "object": "list"})
 
 
 def _caller(request: Request) -> Caller:
-    username = request.headers.get("x-maas-username", "")
-    groups = request.headers.get("x-maas-group", "")
+    """Who asks; raises MissingIdentity."""
+    username = trimmed(header(request, "x-maas-username"))
+    groups = header(request, "x-maas-group")
     if not username:
         raise MissingIdentity("001")
     if not groups:
         raise MissingIdentity("002")
     try:
-        named = parsed(groups)
-    except ValueError as error:
+        value = go_json.whole(groups.encode("utf-8", "surrogateescape"))
+        named = [] if value.kind == "null" else go_json.strings(value)
+    except (go_json.JSONError, go_json.Mismatch) as error:
         raise MissingIdentity("003") from error
-    return Caller(username, [str(group) for group in named])
+    if not named:
+        raise MissingIdentity("003")
+    return Caller(username, [trimmed(group) for group in named])
 
 
-async def _missing_identity(_: Request, error: MissingIdentity) -> Response:
+def _missing_identity(error: MissingIdentity) -> Response:
     body = {
         "error": "Exception thrown while generating token",
         "exceptionCode": "AUTH_FAILURE",
         "refId": error.ref,
     }
-    return JSONResponse(body, 500)
+    return JSON(body, 500)
 
 
-def _rfc3339(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+def _wrong(expiration: int) -> str:
+    """What is wrong with an expiration, of nanoseconds; "" if nothing is."""
+    if expiration <= 0:
+        return "expiration must be positive"
+    return "token expiration must be at least 10 minutes" if expiration < LEAST else ""
 
 
-def _with_status(key: Object) -> Object:
-    expired = key["expirationDate"] <= _rfc3339(time.time())
-    return {**key, "status": "expired" if expired else "active"}
+def _failed(text: str, error: Exception) -> Response:
+    print(f"{text}: {error}", flush=True)
+    return JSON({"error": text}, 500)
 
 
-def _expiration(value: Any, default: float = DEFAULT_SECONDS) -> float:
-    """Seconds of a Go duration or a number; the default for nothing."""
-    if value in (None, ""):
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("expiration must be a duration string or a number of seconds")
-    return float(value) if isinstance(value, int | float) else duration.parse(value)
+def _lookup_failed(status: int, code: str, message: str) -> Response:
+    return JSON({"error": code, "message": message}, status)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _listing_failed(status: int, message: str) -> Response:
+    kind = "authentication_error" if status == 401 else "server_error"
+    return JSON({"error": {"message": message, "type": kind}}, status)
 
 
-def account_name(username: str) -> str:
-    """A ServiceAccount name for a user: cleaned, cut, and made unique by a hash."""
-    clean = re.sub(r"[^a-z0-9-]+", "-", username.lower()).strip("-")
-    digest = hashlib.sha1(username.encode(), usedforsecurity=False).hexdigest()[:8]
-    return f"{clean[: 63 - 9].rstrip('-')}-{digest}"
+async def _until_readable(kube: Kube, namespace: str) -> None:
+    """Until what upstream's informers follow may be listed and watched: it listens no sooner."""
+    wanted = [("v1/namespaces", ""), (ACCOUNTS, ""), (MODELS, ""), (ROUTES, "")]
+    places = [*wanted, ("v1/configmaps", namespace)]
+    while True:
+        try:
+            await asyncio.gather(*(_readable(kube, *place) for place in places))
+        except (KubeError, *ConnectionProblem) as error:
+            print(f"cannot follow everything yet: {error}", flush=True)
+            await asyncio.sleep(_START_AGAIN_SECONDS)
+        else:
+            return
+
+
+async def _readable(kube: Kube, resource: str, namespace: str) -> None:
+    """Raises KubeError if a resource may not be listed, or not be watched."""
+    await kube.request("GET", f"{path_of(resource, namespace)}?limit=1")
+    group_version, _, plural = resource.rpartition("/")
+    group = group_version.rpartition("/")[0]
+    asked = {"verb": "watch", "group": group, "resource": plural, "namespace": namespace}
+    review = {"spec": {"resourceAttributes": asked}}
+    found = await kube.create("authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    if not found["status"]["allowed"]:
+        raise KubeError(403, f"{plural} may not be watched")
 
 
 async def _serve(settings: Settings, port: int) -> None:
     async with client() as http:
-        app = MaasApi(Kube("maas-api"), http, settings).app()
-        await web.server(app, port, IDLE_SECONDS).serve()
-
-
-def _url(status: Object) -> str:
-    """Where a model is asked, in upstream's order (`internal/models`); "" without any."""
-    addresses = [status.get("address"), *status.get("addresses", [])]
-    urls = [status.get("url"), *(address.get("url") for address in addresses if address)]
-    return next((url for url in urls if url), "")
+        kube = Kube("maas-api")
+        await _until_readable(kube, settings.namespace)
+        app = MaasApi(kube, http, settings).app()
+        # As gin: no name of the server's, and no protocol to upgrade to.
+        server = web.server(app, port, IDLE_SECONDS, server_header=False, ws="none")
+        await server.serve()
 
 
 def main(argv: list[str]) -> None:
-    """Flags and variables of the real one: `--port`, GATEWAY_NAME, GATEWAY_NAMESPACE."""
+    """Variables of the real one: NAMESPACE, INSTANCE_NAME (else the Gateway's), GATEWAY_NAME and
+    GATEWAY_NAMESPACE."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--external-models", action="store_true", help="the patched build")
+    parser.add_argument("--external-models", action="store_true", help="the fork's build")
+    parser.add_argument("--generation", choices=GENERATIONS, default="mended")
     flags = parser.parse_args(argv)
     env = os.environ
+    gateway = env.get("GATEWAY_NAME") or "maas-default-gateway"
     settings = Settings(
-        env["POD_NAMESPACE"],
-        env.get("GATEWAY_NAME", "maas-default-gateway"),
-        env.get("GATEWAY_NAMESPACE", "openshift-ingress"),
+        env.get("NAMESPACE") or "maas-api",
+        env.get("INSTANCE_NAME") or gateway,
+        Gateway(gateway, env.get("GATEWAY_NAMESPACE") or "openshift-ingress"),
         flags.external_models,
+        flags.generation,
     )
     asyncio.run(_serve(settings, flags.port))

@@ -189,7 +189,15 @@ class Handler(BaseHTTPRequestHandler):
         return {"error": {"message": text, "type": "authentication_error", "code": code}}
 
     def _model(self) -> Object:
-        return {"id": self.server.flags.model, "object": "model", "owned_by": "recorder"}
+        """As vLLM and llm-d-inference-sim say of a model; its making is the answer's time."""
+        return {
+            "id": self.server.flags.model,
+            "object": "model",
+            "created": int(time.time()),
+            "owned_by": "vllm",
+            "root": self.server.flags.model,
+            "parent": None,
+        }
 
     def _head(self, kind: str) -> Object:
         return {

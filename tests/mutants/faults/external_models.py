@@ -128,17 +128,17 @@ def _(module: Any) -> None:
 
 @fault("registry-reversed", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._external
+    right = module.Models.external
 
     async def external(self: Any) -> list[Object]:
         return list(reversed(await right(self)))
 
-    module.MaasApi._external = external
+    module.Models.external = external
 
 
 @fault("registry-read-once", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._external
+    right = module.Models.external
     first: list[list[Object]] = []
 
     async def external(self: Any) -> list[Object]:
@@ -147,13 +147,13 @@ def _(module: Any) -> None:
             first.append(found)
         return first[0] if first else found
 
-    module.MaasApi._external = external
+    module.Models.external = external
 
 
 @fault("registry-breaks-listing", "maas_api")
 def _(module: Any) -> None:
     """Without a readable registry nothing is listed at all."""
-    right = module.MaasApi._external
+    right = module.Models.external
 
     async def external(self: Any) -> list[Object]:
         found: list[Object] = await right(self)
@@ -161,7 +161,7 @@ def _(module: Any) -> None:
             raise RuntimeError("no registry")
         return found
 
-    module.MaasApi._external = external
+    module.Models.external = external
 
 
 @fault("operator-never-reverts", "opendatahub_operator")
@@ -172,8 +172,10 @@ def _(module: Any) -> None:
 @fault("account-named-plainly", "maas_api")
 def _(module: Any) -> None:
     """Two users whose names differ in a sign have one account."""
-    right = module.account_name
-    module.account_name = lambda username: right(username).rpartition("-")[0]
+    from embedded.images.maas import tokens
+
+    right = tokens.account_name
+    tokens.account_name = lambda username: right(username).rpartition("-")[0]
 
 
 @fault("example-usage-wrong", "llmd_sim")
@@ -190,12 +192,12 @@ def _(module: Any) -> None:
 
 @fault("no-api-keys", "maas_api")
 def _(module: Any) -> None:
-    right = module.Starlette
+    right = module.Router
 
-    def starlette(routes: list[Any], **more: Any) -> Any:
-        return right(routes=[r for r in routes if "api-keys" not in r.path], **more)
+    def router(routes: list[Any], *more: Any) -> Any:
+        return right([route for route in routes if "api-keys" not in route[1]], *more)
 
-    module.Starlette = starlette
+    module.Router = router
 
 
 @fault("egress-cluster-ip", "envoy_controller")
@@ -216,5 +218,7 @@ def _(module: Any) -> None:
 @fault("accounts-cut-short", "maas_api")
 def _(module: Any) -> None:
     """The hash that tells users apart is of the name's beginning."""
-    right = module.account_name
-    module.account_name = lambda username: right(username[:50])
+    from embedded.images.maas import tokens
+
+    right = tokens.account_name
+    tokens.account_name = lambda username: right(username[:50])

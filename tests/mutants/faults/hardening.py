@@ -288,9 +288,18 @@ def _(_: Any) -> None:
 
 @fault("deep-bodies-break-it", "maas_api")
 def _(module: Any) -> None:
+    """What Python cannot nest is an error of the server's."""
+    import contextlib
     import json
 
-    module.parsed = json.loads
+    right = module.go_json.Struct.decode
+
+    def decode(self: Any, raw: bytes) -> Any:
+        with contextlib.suppress(ValueError):
+            json.loads(raw)
+        return right(self, raw)
+
+    module.go_json.Struct.decode = decode
 
 
 @fault("maas-api-for-the-gateway-alone", "maas_api")
@@ -303,7 +312,7 @@ def _(module: Any) -> None:
             raise module.MissingIdentity("004")
         return right(request)
 
-    async def forbidden(_: Any, __: Any) -> Any:
-        return module.JSONResponse({}, 403)
+    def forbidden(_: Any) -> Any:
+        return module.JSON({}, 403)
 
     module._caller, module._missing_identity = caller, forbidden

@@ -11,12 +11,12 @@ Object = dict[str, Any]
 
 @fault("lowest-tier-wins", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._tiers
+    right = module.Tiers.all
 
-    async def tiers(self: Any) -> list[Object]:
+    async def tiers(self: Any) -> list[Any]:
         return list(reversed(await right(self)))
 
-    module.MaasApi._tiers = tiers
+    module.Tiers.all = tiers
 
 
 @fault("tier-lookup-fails", "maas_api")
@@ -24,28 +24,31 @@ def _(module: Any) -> None:
     """The tier is missing, and so the limits are silently off."""
 
     async def lookup(self: Any, request: Any) -> Any:
-        return module.JSONResponse({"error": "unavailable"}, 503)
+        return module.JSON({"error": "unavailable"}, 503)
 
     module.MaasApi._lookup_tier = lookup
 
 
 @fault("listing-not-filtered", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._entry
+    right = module.Models.entry
 
-    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
-        found = await right(self, model, authorization)
+    async def entry(self: Any, model: Object, token: str) -> Object | None:
+        found = await right(self, model, token)
         name, url = model["spec"]["model"]["name"], model["status"]["addresses"][0]["url"]
         other = {"id": name, "created": 0, "object": "model", "owned_by": "vllm", "url": url}
         return found or {**other, "ready": True}
 
-    module.MaasApi._entry = entry
+    module.Models.entry = entry
 
 
 @fault("short-expirations-taken", "maas_api")
 def _(module: Any) -> None:
-    right = module._expiration
-    module._expiration = lambda value: max(right(value), module.LEAST_SECONDS)
+    right = module.Tokens.mint
+    module.Tokens.mint = lambda self, caller, expiration: right(
+        self, caller, max(expiration, module.LEAST)
+    )
+    module._wrong = lambda expiration: ""
 
 
 @fault("revocation-does-nothing", "maas_api")
@@ -213,10 +216,8 @@ def _(module: Any) -> None:
 
 @fault("token-without-id", "maas_api")
 def _(module: Any) -> None:
-    right = module.JSONResponse
-    module.JSONResponse = lambda body, *rest: right(
-        {k: v for k, v in body.items() if k != "jti"}, *rest
-    )
+    right = module.JSON
+    module.JSON = lambda body, *rest: right({k: v for k, v in body.items() if k != "jti"}, *rest)
 
 
 @fault("cache-never-ends", "authorino")
@@ -264,11 +265,10 @@ def _(module: Any) -> None:
 def _(module: Any) -> None:
     """A group that begins like a tier's is the tier's."""
 
-    async def tier(self: Any, groups: list[str]) -> Object | None:
-        for found in await self._tiers():
-            for wanted in found.get("groups", []):
-                if any(str(group).startswith(wanted) for group in groups):
-                    return dict(found)
-        return None
+    async def tier(self: Any, groups: list[str]) -> Any:
+        for found in await self.all():
+            if any(group.startswith(found.groups) for group in groups):
+                return found
+        raise module.GroupNotFound
 
-    module.MaasApi._tier = tier
+    module.Tiers.of = tier

@@ -226,29 +226,31 @@ def _(module: Any) -> None:
 @fault("registry-ignored", "maas_api")
 def _(module: Any) -> None:
     """External models come from a list of its own."""
-    right = module.MaasApi._external
+    right = module.Models.external
 
     async def external(self: Any) -> list[Object]:
         found = await right(self)
         return [{**entry, "owned_by": "openai"} for entry in found]
 
-    module.MaasApi._external = external
+    module.Models.external = external
 
 
 @fault("expiration-ignored", "maas_api")
 def _(module: Any) -> None:
-    module._expiration = lambda value: module.DEFAULT_SECONDS
+    right = module.Tokens.mint
+    module.Tokens.mint = lambda self, caller, _: right(self, caller, module.DEFAULT)
+    module._wrong = lambda expiration: ""
 
 
 @fault("model-readiness-missing", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._entry
+    right = module.Models.entry
 
-    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
-        found = await right(self, model, authorization)
+    async def entry(self: Any, model: Object, token: str) -> Object | None:
+        found = await right(self, model, token)
         return found and {k: v for k, v in found.items() if k != "ready"}
 
-    module.MaasApi._entry = entry
+    module.Models.entry = entry
 
 
 @fault("headers-appended", "wasm_shim")
@@ -394,10 +396,10 @@ def _dial_plainly(module: Any) -> None:
 
 @fault("always-ready", "maas_api")
 def _(module: Any) -> None:
-    right = module.MaasApi._entry
+    right = module.Models.entry
 
-    async def entry(self: Any, model: Object, authorization: str) -> Object | None:
-        found = await right(self, model, authorization)
+    async def entry(self: Any, model: Object, token: str) -> Object | None:
+        found = await right(self, model, token)
         return {**found, "ready": True} if found else None
 
-    module.MaasApi._entry = entry
+    module.Models.entry = entry
