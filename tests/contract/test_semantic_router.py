@@ -84,6 +84,9 @@ def router() -> Iterator[Router]:
         {"model": "auto"},
         {"model": "auto", "messages": []},
         {"model": "auto", "messages": [{"role": "user", "content": ""}]},
+        {"model": "auto", "messages": [MATHS, {"role": "user", "content": ""}]},
+        {"model": "auto", "messages": [{"role": "developer", "content": "an equation"}]},
+        {"model": "auto", "messages": [MATHS, {"role": "alien", "content": "an equation"}]},
     ],
     ids=str,
 )  # fmt: skip
@@ -115,9 +118,12 @@ def test_endpoint_of_a_client_does_not_outdo_the_routers(router: Router) -> None
 
 
 def test_auto_request_at_the_model(router: Router) -> None:
-    """Model, reasoning and system prompt of the decision; the response tells of it."""
-    answer, body = router.auto(MATHS, reasoning_effort="low")
+    """Model, reasoning and system prompt of the decision, and of the rest what OpenAI's types know;
+    the response tells of it."""
+    unknown = {"top_k": 3, "guided_json": {}, "stop": None, "stream": False}
+    answer, body = router.auto(MATHS, reasoning_effort="low", temperature=0.5, **unknown)
     assert body == {
+        "temperature": 0.5,
         "model": "Model-A",
         "messages": [{"role": "system", "content": "You are an expert in mathematics."}, MATHS],
         "chat_template_kwargs": {"enable_thinking": True},
@@ -145,6 +151,26 @@ def test_default_model_without_a_decision(router: Router) -> None:
     assert (body["model"], len(body["messages"])) == ("Model-B", 1)
     assert "x-vsr-selected-decision" not in answer.headers
     assert answer.headers["x-vsr-injected-system-prompt"] == "false"
+
+
+def test_first_of_equal_keys_counts(router: Router) -> None:
+    """A backend that takes the last sees another model than the router did."""
+    raw = b'{"model": "Model-A", "model": "Model-B", "messages": []}'
+    answer, (record,) = router.send(raw)
+    assert (record["model"], record["body"]) == ("model-a", raw.decode())
+    assert answer.status_code == 404
+
+
+def test_named_model_is_told_of(router: Router) -> None:
+    """The decision that would hold is not, its keywords are."""
+    answer, _ = router.send({"model": "Model-B", "messages": [MATHS]})
+    told = {k: v for k, v in answer.headers.items() if k.startswith("x-vsr-")}
+    assert told == {
+        "x-vsr-selected-model": "Model-B",
+        "x-vsr-selected-reasoning": "off",
+        "x-vsr-matched-keywords": "math",
+        "x-vsr-injected-system-prompt": "false",
+    }
 
 
 def test_content_parts_are_text(router: Router) -> None:
@@ -175,7 +201,7 @@ def test_error_of_a_model_has_no_headers_of_the_router(router: Router) -> None:
 def test_accept_makes_a_stream(router: Router) -> None:
     """The POC's quirk, with usage asked for."""
     body = {"model": "auto", "messages": [MATHS]}
-    answer, (record,) = router.send(body, {"accept": "text/event-stream"})
+    answer, (record,) = router.send(body, {"accept": "Text/Event-Stream"})
     sent = json.loads(record["body"])
     assert (sent["stream"], sent["stream_options"]) == (True, {"include_usage": True})
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -211,10 +237,14 @@ def test_other_ports(router: Router) -> None:
     assert router.api.get("/health").json()["status"] == "healthy"
     found = router.api.post("/api/v1/classify/intent", json={"text": "an equation"}).json()
     assert (found["routing_decision"], found["recommended_model"]) == ("math_decision", "Model-A")
-    assert router.api.post("/api/v1/classify/intent", json={}).status_code == 400
-    assert router.api.get("/v1/models").json()["data"][0]["id"] == "MoM"
+    assert router.api.post("/api/v1/classify/intent", json={}).status_code == 500
+    assert router.api.post("/api/v1/classify/intent", content=b"{").status_code == 400
+    (listed,) = router.api.get("/v1/models").json()["data"]
+    assert (listed["id"], listed["logo_url"][-4:]) == ("MoM", ".png")
     router.auto(MATHS)
     router.send(b"{")
     text = router.metrics.get("/metrics").text
     assert 'llm_model_requests_total{model="Model-A"}' in text
-    assert 'llm_request_errors_total{reason="parse_error"}' in text
+    assert 'llm_request_errors_total{model="unknown",reason="parse_error"}' in text
+    routed = 'llm_model_routing_modifications_total{source_model="auto",target_model="Model-A"}'
+    assert routed in text

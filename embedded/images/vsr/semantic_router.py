@@ -1,11 +1,14 @@
 """The vLLM Semantic Router's ext_proc server, as the two-gateway POC has it.
 
 Stands for ghcr.io/vllm-project/semantic-router/extproc. Upstream: vllm-project/semantic-router
-`src/semantic-router/pkg/extproc` (the four phases), `pkg/apiserver` (port 8080),
-`pkg/observability/metrics` (port 9190). The Envoy in front of it is the real one, with the
-POC's configuration; what a client sees of an error is Envoy's doing (`failure_mode_allow`).
+`src/semantic-router/pkg/extproc` (the four phases) at f2883b0, the POC's parent, beside which this
+was run; `semantic_router_ports` has the two HTTP ports. The Envoy in front of it is the real one,
+with the POC's configuration; what a client sees of an error is Envoy's doing
+(`failure_mode_allow`). A body for `auto` is written anew from what `openai_request` keeps of it.
 Left out: everything that needs a model download (domain, PII and jailbreak classification,
-semantic cache, tools), the Response API, router replay, tracing.
+semantic cache, tools), the Response API, router replay, tracing, and of the metrics latencies,
+tokens and reasoning. Of the releases from v0.3.0 there is only that they refuse the POC's
+configuration (`--generation 0.3`).
 """
 
 from __future__ import annotations
@@ -26,22 +29,30 @@ import grpc
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
 from embedded import ext_proc, rpc, web
 from embedded.bodies import parsed
-from embedded.images.vsr.semantic_router_config import Config, ConfigError, Match, Model, load
+from embedded.images.vsr import openai_request, semantic_router_ports
+from embedded.images.vsr.semantic_router_config import (
+    LATEST,
+    POC,
+    Config,
+    ConfigError,
+    Match,
+    Model,
+    load,
+)
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
+_INJECTED, _KEYWORDS = "x-vsr-injected-system-prompt", "x-vsr-matched-keywords"
 _STREAM = "text/event-stream"
+_LOGO = "https://github.com/vllm-project/semantic-router/blob/main/website/static/img/vllm.png"
 Object = dict[str, Any]
 Mode = processing_mode_pb2.ProcessingMode
 
 
 class Malformed(Exception):
-    """A body that is no chat completion request: gRPC InvalidArgument."""
+    """A body that is no JSON: gRPC InvalidArgument."""
 
 
 @dataclass
@@ -53,7 +64,13 @@ class Answer:
     clear_route_cache: bool = False
 
     def message(self) -> pb.CommonResponse:
-        return ext_proc.common(self.headers, self.body, clear_route_cache=self.clear_route_cache)
+        answer = ext_proc.common(self.headers, self.body, clear_route_cache=self.clear_route_cache)
+        if _KEYWORDS in self.headers:  # upstream sets it in two places
+            mutation = answer.header_mutation
+            mutation.MergeFrom(
+                ext_proc.common({_KEYWORDS: self.headers[_KEYWORDS]}).header_mutation
+            )
+        return answer
 
 
 class Router:
@@ -73,17 +90,21 @@ class Router:
             try:
                 yield getattr(exchange, f"on_{kind}")(getattr(message, kind))
             except Malformed as error:
-                self.count("llm_request_errors_total", 'reason="parse_error"')
+                self.count("llm_request_errors_total", model="unknown", reason="parse_error")
+                self.count("llm_model_requests_total", model="unknown")
                 await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
-    def count(self, name: str, labels: str) -> None:
-        self.counts[name, labels] += 1
+    def count(self, name: str, **labels: str) -> None:
+        """One more, under labels that Prometheus can read back."""
+        found = (f"{label}={json.dumps(value)}" for label, value in sorted(labels.items()))
+        self.counts[name, ",".join(found)] += 1
 
     def models(self) -> Object:
         """The listing: the router itself is the one model."""
         described = "Intelligent Router for Mixture-of-Models"
         one = {"id": self.config.auto_name, "object": "model", "created": int(time.time()),
-               "owned_by": "vllm-semantic-router", "description": described}  # fmt: skip
+               "owned_by": "vllm-semantic-router", "description": described,
+               "logo_url": _LOGO}  # fmt: skip
         return {"object": "list", "data": [one]}
 
 
@@ -93,7 +114,8 @@ class Exchange:
     def __init__(self, router: Router) -> None:
         self._router, self._config = router, router.config
         self._headers: dict[str, str] = {}
-        self._response_headers: dict[str, str] = {}
+        self._response_headers: dict[str, str] = {_INJECTED: "false"}
+        self._model = ""
 
     # -- phases -------------------------------------------------------------------------
 
@@ -102,28 +124,40 @@ class Exchange:
         self._headers = ext_proc.headers_of(message)
         path = self._headers.get(":path", "")
         if self._headers.get(":method") == "GET" and path.startswith("/v1/models"):
-            body = json.dumps(self._router.models()).encode()
-            return ext_proc.immediate(200, body, {"content-type": "application/json"})
+            return _immediate(200, self._router.models())
         return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
 
     def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
         body = _chat(message.body)
-        if self._headers.get("x-vsr-looper-request") == "true":
-            answer = self._looper(body)
-        elif self._config.is_auto(body.get("model", "")):
-            answer = self._auto(body)
+        self._model = name = openai_request.model(body)
+        if self._is_of_the_loop:
+            return self._looper(message.body, name)
+        kept = openai_request.kept(body)
+        text = _text(kept)
+        match = self._config.classify(text) if text else Match(None)
+        self._count(name, text, match)
+        if match.keyword_rule:
+            self._response_headers[_KEYWORDS] = match.keyword_rule
+        if not self._config.is_auto(name):
+            answer = self._named(name)
+        elif text:
+            answer = self._auto(name, kept | _streamed(body), match)
         else:
-            answer = self._named(body)
+            answer = Answer()
         return pb.ProcessingResponse(request_body=pb.BodyResponse(response=answer.message()))
 
     def on_response_headers(self, message: pb.HttpHeaders) -> pb.ProcessingResponse:
         headers = ext_proc.headers_of(message)
-        success = headers.get(":status", "").startswith("2")
-        answer = Answer(self._response_headers if success else {})
+        status = headers.get(":status", "")
+        if status[:1] in ("4", "5") and not self._is_of_the_loop:
+            reason, model = f"upstream_{status[0]}xx", self._model or "unknown"
+            self._router.count("llm_request_errors_total", model=model, reason=reason)
+        is_told = status.startswith("2") and not self._is_of_the_loop
+        answer = Answer(self._response_headers if is_told else {})
         response = pb.ProcessingResponse(
             response_headers=pb.HeadersResponse(response=answer.message())
         )
-        if headers.get("content-type", "").startswith(_STREAM):
+        if _STREAM in headers.get("content-type", "").lower():
             response.mode_override.CopyFrom(
                 Mode(response_header_mode=Mode.SEND, response_body_mode=Mode.STREAMED)
             )
@@ -135,46 +169,68 @@ class Exchange:
 
     # -- three kinds of request ---------------------------------------------------------
 
-    def _auto(self, body: Object) -> Answer:
+    def _auto(self, asked: str, body: Object, match: Match) -> Answer:
         """The router chooses: the body is written anew."""
-        text = _text(body)
-        if not text:
-            return Answer()
-        match = self._config.classify(text)
         name = self._config.selected(match)
+        if name in ("", asked):
+            return Answer()
         body["model"] = name
-        self._reason(body, match, self._config.models.get(name))
-        prompted = _prompt(body, match)
         self._stream(body)
+        prompted = False
+        if match.decision:
+            body = openai_request.remapped(body)
+            self._reason(body, match, self._config.models.get(name))
+            prompted = _prompt(body, match)
         answer = self._to(name)
         answer.body = _dump(body)
         answer.headers["content-length"] = str(len(answer.body))
-        if match.decision:
-            self._router.count("llm_decision_match_total", f'decision_name="{match.decision.name}"')
-            self._response_headers["x-vsr-selected-decision"] = match.decision.name
-            reasoning = "on" if match.decision.use_reasoning else "off"
-            self._response_headers["x-vsr-selected-reasoning"] = reasoning
-        labels = f'source_model="{self._config.auto_name}",target_model="{name}"'
-        self._router.count("llm_model_routing_modifications_total", labels)
+        reasoning = match.decision is not None and match.decision.use_reasoning
         self._respond(name, match, prompted)
+        self._response_headers["x-vsr-selected-reasoning"] = "on" if reasoning else "off"
+        if match.decision:
+            self._response_headers["x-vsr-selected-decision"] = match.decision.name
+        labels = {"source_model": asked, "target_model": name}
+        self._router.count("llm_model_routing_modifications_total", **labels)
+        self._router.count("llm_routing_reason_codes_total", reason_code="auto_routing", model=name)
+        self._model = name
         return answer
 
-    def _named(self, body: Object) -> Answer:
+    def _named(self, name: str) -> Answer:
         """The client chooses: its body stays byte for byte."""
-        name = body.get("model", "")
-        self._respond(name, self._config.classify(_text(body)), False)
+        self._respond(name, Match(None), False)
+        self._response_headers["x-vsr-selected-reasoning"] = "off"
+        model = name or "unknown"
+        reason = "model_specified"
+        self._router.count("llm_routing_reason_codes_total", reason_code=reason, model=model)
         return self._to(name)
 
-    def _looper(self, body: Object) -> Answer:
+    def _looper(self, raw: bytes, name: str) -> pb.ProcessingResponse:
         """A request of the router's own loop: no decisions, and the length is left as it was."""
-        name = body.get("model", "")
-        return Answer({"x-vsr-selected-model": name}, _dump(body), clear_route_cache=True)
+        body = parsed(raw)
+        if not isinstance(body, dict):
+            message = "failed to process the loop's request: it is no object"
+            error = {"message": message, "type": "invalid_request_error", "code": 500}
+            return _immediate(500, {"error": error})
+        written = _dump(openai_request.remapped({**body, "model": name}))
+        answer = Answer({"x-vsr-selected-model": name}, written, clear_route_cache=True)
+        return pb.ProcessingResponse(request_body=pb.BodyResponse(response=answer.message()))
 
     # -- details ------------------------------------------------------------------------
 
+    @property
+    def _is_of_the_loop(self) -> bool:
+        return self._headers.get("x-vsr-looper-request") == "true"
+
+    def _count(self, asked: str, text: str, match: Match) -> None:
+        """What was decided. A model that the client named counts as unknown."""
+        chosen = self._config.selected(match) if text and self._config.is_auto(asked) else ""
+        self._router.count("llm_model_requests_total", model=chosen or "unknown")
+        # Upstream counts every decision that holds, and the one that it takes once more.
+        for decision in (*match.holding, *([match.decision] if match.decision else [])):
+            self._router.count("llm_decision_match_total", decision_name=decision.name)
+
     def _to(self, name: str) -> Answer:
         """Headers for a model; a model without an endpoint gets none, and Envoy no host."""
-        self._router.count("llm_model_requests_total", f'model="{name}"')
         answer = Answer({SELECTED: name})
         model = self._config.models.get(name)
         if model and model.endpoint:
@@ -184,61 +240,69 @@ class Exchange:
         return answer
 
     def _respond(self, name: str, match: Match, prompted: bool) -> None:
-        self._response_headers["x-vsr-selected-model"] = name
-        self._response_headers["x-vsr-injected-system-prompt"] = str(prompted).lower()
-        if match.keyword_rule:
-            self._response_headers["x-vsr-matched-keywords"] = match.keyword_rule
+        if name:
+            self._response_headers["x-vsr-selected-model"] = name
+        self._response_headers[_INJECTED] = str(prompted).lower()
 
     def _stream(self, body: Object) -> None:
-        if body.get("stream") or _STREAM in self._headers.get("accept", ""):
-            options = body.get("stream_options") or {}
-            body |= {"stream": True, "stream_options": {**options, "include_usage": True}}
+        asked = body.pop("stream", False)
+        if asked or _STREAM in self._headers.get("accept", "").lower():
+            streamed = {"stream": True, "stream_options": {"include_usage": True}}
+            body |= openai_request.remapped(body) | streamed
 
-    @staticmethod
-    def _reason(body: Object, match: Match, model: Model | None) -> None:
-        if match.decision is None or model is None or not model.reasoning:
+    def _reason(self, body: Object, match: Match, model: Model | None) -> None:
+        """The decision's wish, in the words of the model's family."""
+        asked = body.pop("reasoning_effort", "low")
+        decision, family = match.decision, model.reasoning if model else {}
+        if decision is None or not family:
             return
-        wanted = match.decision.use_reasoning
-        body.pop("reasoning_effort", None)
-        if model.reasoning.get("type") == "chat_template_kwargs":
-            kwargs = body.get("chat_template_kwargs") or {}
-            body["chat_template_kwargs"] = {**kwargs, model.reasoning["parameter"]: wanted}
-        elif wanted:
-            body["reasoning_effort"] = "high"
+        wanted = decision.use_reasoning
+        if family.get("type") == "chat_template_kwargs":
+            body["chat_template_kwargs"] = {family["parameter"]: wanted}
+        elif family.get("type") == "reasoning_effort":
+            effort = decision.reasoning_effort or self._config.reasoning_effort
+            body["chat_template_kwargs"] = {family["parameter"]: effort if wanted else asked}
+
+
+def _immediate(status: int, body: Object) -> pb.ProcessingResponse:
+    raw = json.dumps(body).encode()
+    return ext_proc.immediate(status, raw, {"content-type": "application/json"})
 
 
 def _dump(body: Object) -> bytes:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+    return openai_request.dumped(body)
 
 
 def _chat(raw: bytes) -> Object:
     try:
-        body = parsed(raw)
+        return openai_request.parsed(raw)
     except ValueError as error:
         raise Malformed(f"error parsing request body: {error}") from error
-    if not isinstance(body, dict):
-        raise Malformed("error parsing request body: not an object")
-    if not isinstance(body.get("model", ""), str):
-        raise Malformed("error parsing request body: model is not a string")
-    messages = body.get("messages", [])
-    if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
-        raise Malformed("error parsing request body: messages is not a list of objects")
-    return body
+
+
+def _streamed(body: Object) -> Object:
+    """`stream`, which is no field of the SDK's, if it is true."""
+    return {"stream": True} if body.get("stream") is True else {}
 
 
 def _text(body: Object) -> str:
-    """What is classified: the last user message, else all others."""
-    found = [(m.get("role"), _content(m)) for m in body.get("messages", [])]
-    users = [text for role, text in found if role == "user" and text]
-    return users[-1] if users else " ".join(text for _, text in found if text)
+    """What is classified: the last user message, and only without one what others said."""
+    user, others = "", []
+    for message in body.get("messages", []):
+        if message["role"] == "user":
+            user = _content(message)
+        elif message["role"] in ("system", "assistant"):
+            others.append(_content(message))
+    return user or " ".join(others)
 
 
 def _content(message: Object) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        parts = [p.get("text", "") for p in content if isinstance(p, dict)]
-        return " ".join(part for part in parts if part)
-    return content if isinstance(content, str) else ""
+    content = message.get("content", "")
+    if isinstance(content, str):
+        return content
+    is_system = message["role"] == "system"
+    parts = [p["text"] for p in content if p["type"] == "text" or (is_system and p["text"])]
+    return " ".join(parts)
 
 
 def _prompt(body: Object, match: Match) -> bool:
@@ -246,55 +310,13 @@ def _prompt(body: Object, match: Match) -> bool:
     decision, messages = match.decision, body["messages"]
     if decision is None or not decision.system_prompt:
         return False
-    if messages[0].get("role") != "system":
-        messages.insert(0, {"role": "system", "content": decision.system_prompt})
-    elif decision.keeps_system_prompt:
-        messages[0]["content"] = f"{decision.system_prompt}\n\n{_content(messages[0])}"
-    else:
-        messages[0]["content"] = decision.system_prompt
+    prompt = decision.system_prompt
+    is_first = messages[0]["role"] == "system"
+    if is_first and decision.keeps_system_prompt:
+        before = messages[0].get("content", "")
+        prompt = f"{prompt}\n\n{before if isinstance(before, str) else ''}"
+    body["messages"] = [{"content": prompt, "role": "system"}, *messages[is_first:]]
     return True
-
-
-# -- the other ports ------------------------------------------------------------------------
-
-
-def _api(router: Router) -> Starlette:
-    """The classification API."""
-
-    async def health(_: Request) -> Response:
-        return JSONResponse({"status": "healthy", "service": "classification-api"})
-
-    async def models(_: Request) -> Response:
-        return JSONResponse(router.models())
-
-    async def classify(request: Request) -> Response:
-        with contextlib.suppress(ValueError):
-            body = parsed(await request.body())
-            if isinstance(body, dict) and body.get("text"):
-                match = router.config.classify(str(body["text"]))
-                decision = match.decision.name if match.decision else ""
-                found = {"category": decision, "confidence": 1.0 if decision else 0.0}
-                model = router.config.selected(match)
-                return JSONResponse({"classification": found, "routing_decision": decision,
-                                     "recommended_model": model})  # fmt: skip
-        error = {"code": "INVALID_INPUT", "message": "text cannot be empty"}
-        return JSONResponse({"error": error}, 400)
-
-    return Starlette(
-        routes=[
-            Route("/health", health),
-            Route("/v1/models", models),
-            Route("/api/v1/classify/intent", classify, methods=["POST"]),
-        ]
-    )
-
-
-def _metrics(router: Router) -> Starlette:
-    async def metrics(_: Request) -> Response:
-        lines = [f"{n}{{{labels}}} {c}" for (n, labels), c in sorted(router.counts.items())]
-        return PlainTextResponse("\n".join([*lines, ""]))
-
-    return Starlette(routes=[Route("/metrics", metrics)])
 
 
 async def _listen(app: Starlette, port: int) -> None:
@@ -309,7 +331,8 @@ async def _serve(router: Router, flags: argparse.Namespace) -> None:
     ext_proc.add_to(server, router.process)
     await server.start()
     await asyncio.gather(
-        _listen(_api(router), flags.api_port), _listen(_metrics(router), flags.metrics_port)
+        _listen(semantic_router_ports.api(router), flags.api_port),
+        _listen(semantic_router_ports.metrics(router), flags.metrics_port),
     )
 
 
@@ -317,12 +340,13 @@ def main(argv: list[str]) -> None:
     """`--config FILE`, and the ports."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--config", type=Path, default=Path("/app/config/config.yaml"))
+    parser.add_argument("--generation", choices=[POC, LATEST], default=POC)
     parser.add_argument("--port", type=int, default=50051)
     parser.add_argument("--api-port", type=int, default=8080)
     parser.add_argument("--metrics-port", type=int, default=9190)
     flags = parser.parse_args(argv)
     try:
-        router = Router(load(flags.config))
+        router = Router(load(flags.config, flags.generation))
     except ConfigError as error:
         sys.exit(str(error))
     rpc.run(_serve(router, flags))

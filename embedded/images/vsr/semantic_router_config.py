@@ -4,6 +4,8 @@ Upstream: vllm-project/semantic-router at the two-gateway POC, `pkg/config` (the
 read leniently), `pkg/classification/keyword_classifier.go`, `pkg/decision/engine.go`.
 Decisions rest on keyword rules. Conditions of other types (`domain`, `embedding`, ...) need
 models that are not here: they never match, as upstream when its classifier is missing.
+The releases from v0.3.0 (`pkg/config/loader.go`) refuse the flat format: so does generation 0.3
+here, which is all there is of it.
 Left out: strategy `confidence`, selection among several modelRefs, the versioned format (v0.3).
 """
 
@@ -18,6 +20,9 @@ import yaml
 
 Object = dict[str, Any]
 AUTO = "auto"
+POC, LATEST = "poc", "0.3"
+# All that the versioned format has at its top.
+_SECTIONS = {"version", "listeners", "providers", "routing", "global"}
 
 
 class ConfigError(Exception):
@@ -62,22 +67,42 @@ class Decision:
     conditions: tuple[tuple[str, str], ...]
     model: str
     use_reasoning: bool = False
+    reasoning_effort: str = ""
     system_prompt: str = ""
     keeps_system_prompt: bool = False
 
+    def matched(self, signals: set[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Its conditions that hold."""
+        return [condition for condition in self.conditions if condition in signals]
+
     def holds(self, signals: set[tuple[str, str]]) -> bool:
         """Without conditions never; anything but AND is OR."""
-        if self.operator == "AND":
-            return bool(self.conditions) and signals.issuperset(self.conditions)
-        return not signals.isdisjoint(self.conditions)
+        found = self.matched(signals)
+        return bool(found) and (self.operator != "AND" or len(found) == len(self.conditions))
 
 
 @dataclass(frozen=True)
 class Match:
-    """What the classification of a text found."""
+    """What the classification of a text found: the decision taken, and all that hold."""
 
     decision: Decision | None
     keyword_rule: str = ""
+    holding: tuple[Decision, ...] = ()
+
+    @property
+    def signals(self) -> set[tuple[str, str]]:
+        """What conditions ask for."""
+        return {("keyword", self.keyword_rule)} if self.keyword_rule else set()
+
+    @property
+    def conditions(self) -> list[tuple[str, str]]:
+        """Those of the decision that hold."""
+        return self.decision.matched(self.signals) if self.decision else []
+
+    @property
+    def confidence(self) -> float:
+        """How many of the decision's conditions hold, from 0 to 1."""
+        return len(self.conditions) / len(self.decision.conditions) if self.decision else 0.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +114,7 @@ class Config:
     auto_name: str
     keyword_rules: tuple[KeywordRule, ...]
     decisions: tuple[Decision, ...]
+    reasoning_effort: str = "medium"
 
     def is_auto(self, model: str) -> bool:
         """Whether the client leaves the choice to the router; exact and case-sensitive."""
@@ -97,26 +123,32 @@ class Config:
     def classify(self, text: str) -> Match:
         """The decision of the highest priority that holds; the first of equals."""
         rule = next((r.name for r in self.keyword_rules if r.matches(text)), "")
-        signals = {("keyword", rule)} if rule else set()
-        holding = [d for d in self.decisions if d.holds(signals)]
-        return Match(max(holding, key=lambda d: d.priority, default=None), rule)
+        signals = Match(None, rule).signals
+        holding = tuple(d for d in self.decisions if d.holds(signals))
+        return Match(max(holding, key=lambda d: d.priority, default=None), rule, holding)
 
     def selected(self, match: Match) -> str:
         """The model of a match, or the default one."""
-        return match.decision.model if match.decision else self.default_model
+        return (match.decision.model if match.decision else "") or self.default_model
 
 
-def load(path: Path) -> Config:
-    """Raises ConfigError for a file that cannot be read or is not the flat format."""
+def load(path: Path, generation: str = POC) -> Config:
+    """Raises ConfigError for a file that cannot be read or is not the flat format, and, as
+    generation 0.3, for one that is."""
     try:
         spec = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error
     if not isinstance(spec, dict):
         raise ConfigError(f"{path}: expected a mapping with model_config and decisions")
-    if "version" in spec:
+    if generation != POC and (old := sorted(set(spec) - _SECTIONS)):
         raise ConfigError(
-            f"{path}: version {spec['version']}: only the flat format of the POC (top-level "
+            f"{path}: fields of the flat format, which generation {generation} reads no more: "
+            f"{', '.join(old)}. Use {', '.join(sorted(_SECTIONS))}"
+        )
+    if "version" in spec or generation != POC:
+        raise ConfigError(
+            f"{path}: version {spec.get('version')}: only the flat format of the POC (top-level "
             "vllm_endpoints, model_config, decisions) is known here"
         )
     return Config(
@@ -128,6 +160,7 @@ def load(path: Path) -> Config:
         auto_name=spec.get("auto_model_name") or "MoM",
         keyword_rules=tuple(_keyword_rule(rule) for rule in spec.get("keyword_rules") or []),
         decisions=tuple(_decision(one) for one in spec.get("decisions") or []),
+        reasoning_effort=spec.get("default_reasoning_effort") or "medium",
     )
 
 
@@ -166,9 +199,12 @@ def _decision(spec: Object) -> Decision:
         name=spec["name"],
         priority=spec.get("priority", 0),
         operator=rules.get("operator", "OR"),
-        conditions=tuple((c["type"], c["name"]) for c in rules.get("conditions") or []),
+        conditions=tuple(
+            (c["type"].strip().lower(), c["name"]) for c in rules.get("conditions") or []
+        ),
         model=reference.get("model", ""),
         use_reasoning=bool(reference.get("use_reasoning")),
+        reasoning_effort=reference.get("reasoning_effort", ""),
         system_prompt=prompt.get("system_prompt", "") if enabled else "",
         keeps_system_prompt=prompt.get("mode") == "insert",
     )

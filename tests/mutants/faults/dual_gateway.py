@@ -352,7 +352,8 @@ def _(module: Any) -> None:
 
     def on_request_body(self: Any, message: Any) -> Any:
         try:
-            known = module._chat(message.body).get("model") in {"auto", *self._config.models}
+            name = module.openai_request.model(module._chat(message.body))
+            known = name in {"auto", *self._config.models}
         except module.Malformed:
             known = False
         return right(self, message) if known else module.ext_proc.immediate(500, b"", {})
