@@ -347,25 +347,25 @@ def _(module: Any) -> None:
 @fault("refusals-are-texts", "provider_sim")
 def _(module: Any) -> None:
     """{"error": "missing_api_key"}, as the document prints it."""
-    right = module.JSONResponse
+    right = module.Answer
 
     def response(body: Object, *rest: Any) -> Any:
         error = body.get("error")
         return right({"error": error["code"]} if isinstance(error, dict) else body, *rest)
 
-    module.JSONResponse = response
+    module.Answer = response
 
 
 @fault("simulator-usage-wrong", "provider_sim")
 def _(module: Any) -> None:
-    right = module.JSONResponse
+    right = module.Answer
 
     def response(body: Object, *rest: Any) -> Any:
         if "usage" in body:
             body["usage"]["total_tokens"] += 1
         return right(body, *rest)
 
-    module.JSONResponse = response
+    module.Answer = response
 
 
 @fault("simulator-checks-no-key", "provider_sim")
