@@ -58,6 +58,10 @@ class Backends:
 
     def route(self, backend: str, port: int = 8000) -> str:
         """An egress route to it; its path at the MaaS gateway, on the deployed bridge."""
+        return f"/external{self.egress_route(backend, port=port)}"
+
+    def egress_route(self, *backends: str, port: int = 8000) -> str:
+        """A route to these, in equal shares; its path at the egress gateway."""
         name = f"route-{uuid.uuid4().hex[:8]}"
         path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
         rule = {
@@ -65,11 +69,12 @@ class Backends:
             "filters": [{"type": "URLRewrite", "urlRewrite": {"path": path}}],
             "backendRefs": [
                 {"group": BACKEND_GROUP, "kind": "Backend", "name": backend, "port": port}
+                for backend in backends
             ],
         }
         spec = {"parentRefs": [{"name": "poc-gateway"}], "rules": [rule]}
         self._apply(GATEWAY_API, "HTTPRoute", name, spec)
-        return f"/external/{name}"
+        return f"/{name}"
 
     def close(self) -> None:
         """Remove everything, the latest first."""

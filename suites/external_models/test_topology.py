@@ -137,13 +137,13 @@ def test_destination_says_nothing(
         ENFORCED_SECONDS,
     )
 
-    def said() -> list[Any]:
+    def words() -> list[Any]:
         found = existing(kube, BACKEND_API, "XBackendDestination", "default", name)
-        words: list[Any] = found.get("status", {}).get("conditions", [])
-        return words
+        said = found.get("status", {}).get("controllers", [])
+        return [word for one in said for word in one.get("conditions", [])]
 
     try:
-        until("its conditions", said, bool, SETTLED_SECONDS)
+        until("its conditions", words, bool, SETTLED_SECONDS)
     except WaitTimeout:
         decide(PRESENT)
     else:

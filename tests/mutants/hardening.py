@@ -7,6 +7,8 @@ def hd(*numbers: int) -> frozenset[str]:
     return ids("HD", *numbers)
 
 
+EGRESS = "ghcr.io/nerdalert/wg-ai-gateway"
+
 MUTANTS = [
     Mutant("identity-of-client-kept", hd(1, 21)),
     Mutant("first-token-counts", hd(2)),
@@ -60,5 +62,18 @@ MUTANTS = [
     Mutant("five-reviews-a-second", hd(), outcomes={"HD-35": "present"}),
     Mutant("headers-of-the-request-before", hd(37)),
     Mutant("a-fiftieth-without-headers", hd(37)),
+    Mutant(
+        "gateways-of-all-classes",
+        hd(43, 44),
+        outcomes={"HD-46": "present"},
+        disposables=True,
+        images={EGRESS: "envoy_controller --generation upstream"},
+    ),
+    Mutant(
+        "a-missing-backend-fails-its-share",
+        hd(),
+        outcomes={"HD-45": "closed"},
+        images={EGRESS: "envoy_controller --generation mended"},
+    ),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

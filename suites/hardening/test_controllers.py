@@ -1,0 +1,172 @@
+"""Each Gateway is its own controller's, and what one team asks for in vain harms no other."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.evidence import EGRESS, Exchange, expect
+from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.kube import Kube
+from fixtures.objects import existing
+from fixtures.stack import Stack
+from fixtures.waiting import ENFORCED_SECONDS, SETTLED_SECONDS, WaitTimeout, until
+from manifests import FOLDER
+from suites.external_models.backends import Backends
+from suites.mixed_providers.providers import ALL
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+HOST = "openai-simulator.external-models.svc.cluster.local"
+CONTROLLER = ("ai-gateway-system", "ai-gateway-controller")
+SHARES = 20  # requests to two backends: all at one of them is as likely as 1 in 500,000
+Object = dict[str, Any]
+
+
+@pytest.fixture
+def backends(kube: Kube) -> Iterator[Backends]:
+    made = Backends(kube)
+    yield made
+    made.close()
+
+
+def gateways(kube: Kube) -> dict[tuple[str, str], Object]:
+    """The cluster's Gateways, by namespace and name."""
+    found = kube.all(GATEWAY_API, "Gateway")
+    return {(one["metadata"]["namespace"], one["metadata"]["name"]): one for one in found}
+
+
+def controllers(kube: Kube) -> dict[str, str]:
+    """GatewayClass → the name of its controller."""
+    found = kube.all(GATEWAY_API, "GatewayClass")
+    return {one["metadata"]["name"]: one["spec"]["controllerName"] for one in found}
+
+
+@requirement("HD-43")
+@pytest.mark.parametrize("kind", ["Deployment", "Service"])
+def test_a_gateway_is_served_once(kube: Kube, kind: str) -> None:
+    """By what its own controller made for it: two proxies of one Gateway are two controllers'."""
+    version = "apps/v1" if kind == "Deployment" else "v1"
+    of = {one["metadata"]["uid"]: where for where, one in gateways(kube).items()}
+    made: dict[tuple[str, str], list[str]] = {where: [] for where in of.values()}
+    assert made, "the cluster has no Gateway"
+    for one in kube.all(version, kind):
+        for owner in one["metadata"].get("ownerReferences") or []:
+            if owner["uid"] in of:
+                made[of[owner["uid"]]].append(one["metadata"]["name"])
+    twice = {f"{ns}/{name}": sorted(found) for (ns, name), found in made.items() if len(found) > 1}
+    expect(EGRESS, not twice, f"one {kind} for each Gateway, its own controller's", f"{twice}")
+
+
+@requirement("HD-43")
+def test_its_own_controller_speaks_of_its_routes(kube: Kube) -> None:
+    """No controller of another class writes what became of a route at a Gateway. Policies' own
+    controllers write there too, and are no class's."""
+    known, classes = gateways(kube), controllers(kube)
+    strange = set()
+    for route in kube.all(GATEWAY_API, "HTTPRoute"):
+        for entry in route.get("status", {}).get("parents") or []:
+            ref = entry["parentRef"]
+            where = (ref.get("namespace", route["metadata"]["namespace"]), ref["name"])
+            if ref.get("kind", "Gateway") != "Gateway" or where not in known:
+                continue
+            own = classes.get(known[where]["spec"]["gatewayClassName"])
+            if entry["controllerName"] in set(classes.values()) - {own}:
+                name = f"{route['metadata']['namespace']}/{route['metadata']['name']}"
+                strange.add(f"{entry['controllerName']} of {name} at {'/'.join(where)}")
+    expect(EGRESS, not strange, "each Gateway's own controller alone", f"{sorted(strange)}")
+
+
+@pytest.fixture
+def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
+    """The demo with recorders, seen in effect, to be ruined."""
+    access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
+    made = Stack(Kube(access.kubeconfig), access, ALL)
+    made.wait_in_effect(ALL)
+    yield made
+    made.close()
+
+
+def starts(kube: Kube) -> dict[str, int]:
+    """Pod of the egress gateway's controller → how often it was started anew."""
+    namespace, name = CONTROLLER
+    labels = existing(kube, "apps/v1", "Deployment", namespace, name)["spec"]["selector"]
+    pods = kube.all("v1", "Pod", namespace, labels["matchLabels"])
+    return {
+        pod["metadata"]["name"]: status.get("restartCount", 0)
+        for pod in pods
+        for status in pod["status"].get("containerStatuses") or []
+    }
+
+
+def until_routed(stack: Stack, path: str) -> Exchange:
+    """Until the egress gateway knows a path."""
+    return until(f"{path} to be served", lambda: stack.at_egress("GET", f"{path}/v1/models"),
+                 lambda seen: seen.status not in (404, 500), ENFORCED_SECONDS)  # fmt: skip
+
+
+@requirement("HD-44")
+@pytest.mark.disposable
+@pytest.mark.capability("disposable_clusters")
+@pytest.mark.parametrize("kinds", [["GRPCRoute"], ["TCPRoute", "HTTPRoute"]], ids="-".join)
+def test_a_listener_in_vain(demo: Stack, kinds: list[str]) -> None:
+    """Of another team's Gateway, for routes that the controller does not serve. A route that is
+    made afterwards is served all the same, and the controller has not been started anew."""
+    kube, before = demo.kube, starts(demo.kube)
+    assert before, "the controller of the egress gateway has no Pod"
+    named = {"name": "odd", "port": 8090, "protocol": "HTTP",
+             "allowedRoutes": {"kinds": [{"kind": kind} for kind in kinds]}}  # fmt: skip
+    spec = {"gatewayClassName": "wg-ai-gateway", "listeners": [named]}
+    metadata = {"name": f"odd-{uuid.uuid4().hex[:8]}", "namespace": "default"}
+    kube.apply({"apiVersion": GATEWAY_API, "kind": "Gateway", "metadata": metadata, "spec": spec})
+
+    def told() -> bool:
+        found = existing(kube, GATEWAY_API, "Gateway", "default", metadata["name"])
+        return bool(found.get("status", {}).get("conditions")) or starts(kube) != before
+
+    until("the controller to have seen it", told, bool, ENFORCED_SECONDS)
+    backends = Backends(kube)
+    until_routed(demo, backends.egress_route(backends.destination(HOST)))
+    expect(EGRESS, starts(kube) == before, f"its controller as before: {before}",
+           f"{starts(kube)}")  # fmt: skip
+
+
+@requirement("HD-45")
+def test_one_backend_of_two_is_missing(stack: Stack, backends: Backends, decide: Decision) -> None:
+    """Straight at the egress gateway; the backend that is there asks for its key."""
+    whole = backends.egress_route(backends.destination(HOST))
+    until_routed(stack, whole)
+    half = backends.egress_route(backends.destination(HOST), f"missing-{uuid.uuid4().hex[:8]}")
+    until(f"{half} to be known", lambda: stack.at_egress("GET", f"{half}/v1/models").status,
+          lambda status: status != 404, ENFORCED_SECONDS)  # fmt: skip
+
+    def shares() -> dict[int, int]:
+        seen = [stack.at_egress("GET", f"{half}/v1/models").status for _ in range(SHARES)]
+        return {status: seen.count(status) for status in sorted(set(seen))}
+
+    found = shares()
+    stack.at_egress("GET", f"{whole}/v1/models").expect_status(401)
+    decide({(401, 500): CLOSED, (500,): PRESENT}.get(tuple(found), f"statuses {found}"))
+
+
+@requirement("HD-46")
+def test_connections_that_are_kept(stack: Stack, backends: Backends, decide: Decision) -> None:
+    """Both ask for a route that is being made: who has been connected for a while, and who comes
+    now. The first may be told a second later."""
+    path = backends.egress_route(backends.destination(HOST))
+    address = f"{path}/v1/models"
+    until("the new route on a new connection",
+          lambda: (stack.at_egress("GET", address).status,
+                   stack.at_egress("GET", address, kept=False).status),
+          lambda seen: seen[1] == 401, ENFORCED_SECONDS)  # fmt: skip
+    try:
+        until("the new route on a kept connection",
+              lambda: stack.at_egress("GET", address).status,
+              lambda status: status == 401, SETTLED_SECONDS)  # fmt: skip
+    except WaitTimeout:
+        decide(PRESENT)
+    else:
+        decide(CLOSED)
