@@ -19,6 +19,8 @@ IMAGE = f"{PROJECT}/registry"
 NETWORK = "kind"
 HOSTS = ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"]
 PORT = 5000
+# Where no packages have made one: for builds (`--image`) beside upstream's images.
+PUBLIC = "docker.io/library/registry:2.8.3"
 
 
 def address() -> str:
@@ -27,6 +29,15 @@ def address() -> str:
         found = run(["docker", "port", NAME, str(PORT)]).split()
         return found[0] if found else ""
     return ""
+
+
+def ensure() -> str:
+    """Its address: it runs, or is started from the image that was made of packages, or else from
+    the public one."""
+    if found := address():
+        return found
+    made = run(["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", IMAGE]).split()
+    return start(made[0] if made else PUBLIC)
 
 
 def start(image: str) -> str:
@@ -73,13 +84,18 @@ def push(at: str, image: str) -> None:
 
 
 def hosts_files() -> dict[str, str]:
-    """containerd's configuration: path on the node → content."""
-    files = {}
-    for host in HOSTS:
-        text = (
-            f'server = "http://{NAME}:{PORT}/v2/{host}"\n'
-            f'[host."http://{NAME}:{PORT}/v2/{host}"]\n'
-            f'capabilities = ["pull", "resolve"]\noverride_path = true\n'
-        )
-        files[f"/etc/containerd/certs.d/{host}/hosts.toml"] = text
-    return files
+    """containerd's configuration for images made of packages: path on the node → content."""
+    return {f"/etc/containerd/certs.d/{host}/hosts.toml": hosts_file(host) for host in HOSTS}
+
+
+def hosts_file(host: str) -> str:
+    """The same for one registry, which is asked here in its own place."""
+    return f'server = "http://{NAME}:{PORT}/v2/{host}"\n{host_entry(host)}'
+
+
+def host_entry(path: str) -> str:
+    """A place of this registry that containerd asks for images."""
+    return (
+        f'[host."http://{NAME}:{PORT}/v2/{path}"]\n'
+        f'capabilities = ["pull", "resolve"]\noverride_path = true\n'
+    )

@@ -30,8 +30,10 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
         (["--image=no-such=x"], "--image=no-such: nothing that is deployed uses this image; "),
         (["--image=quay.io/kuadrant/limitadr=x"], "the nearest: quay.io/kuadrant/limitador"),
-        (["--cluster=kind", "--image=no-such=x"], "--cluster=kind takes no builds yet"),
-        (["--cluster=openshift", "--image=no-such=x"], "--cluster=openshift takes no builds yet"),
+        (["--cluster=kind", "--image=no-such=x"], "--image=no-such: nothing that is deployed uses"),
+        (["--cluster=kind", "--image=x"], "--image wants NAME=IMAGE, got 'x'"),
+        (["--cluster=openshift", "--image=no-such=x"], "--image=no-such: nothing that is deployed"),
+        (["--cluster=openshift", "--image=x"], "--image wants NAME=REFERENCE, got 'x'"),
         (["--capability=wings"], "--capability=wings: unknown; there are aws_load_balancer"),
     ],
 )
