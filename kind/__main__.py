@@ -11,9 +11,7 @@ import contextlib
 import shutil
 import sys
 
-from kind import KindError, cache, engine, registry
-from kind.components import table
-from kind.images import golang
+from kind import KindError, cache, engine, registry, released
 from kind.images.tools import run
 
 PREFIX = "conformance"
@@ -21,7 +19,7 @@ PREFIX = "conformance"
 
 def clusters() -> list[str]:
     """The suite's clusters, running or half-made."""
-    tool = golang.host_tool(table().modules["kind"], "kind")
+    tool = released.kind()
     return [name for name in run([tool, "get", "clusters"]).split() if name.startswith(PREFIX)]
 
 
@@ -29,7 +27,7 @@ def down() -> None:
     """Clusters, the registry's container, and the engine if it was started by us."""
     with contextlib.suppress(KindError):
         engine.check()
-        tool = golang.host_tool(table().modules["kind"], "kind")
+        tool = released.kind()
         for name in clusters():
             run([tool, "delete", "cluster", "--name", name])
             shutil.rmtree(cache() / "clusters" / name, ignore_errors=True)

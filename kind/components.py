@@ -13,7 +13,8 @@ from kind import FOLDER, KindError
 
 @dataclass(frozen=True)
 class Module:
-    """A Go module: its programs (name → package), and what its build has to know."""
+    """A Go module: its programs (name → package), and what its build has to know; `archive` is
+    where its source is to be had without Go, at the version `released`, if that is another."""
 
     name: str
     module: str
@@ -22,11 +23,15 @@ class Module:
     replace: dict[str, str] = field(default_factory=dict)
     stamp: dict[str, str] = field(default_factory=dict)
     staging: str = ""
+    # Neither is in `repr`, of which the digest of what was built is made: they build nothing.
+    archive: str = field(default="", repr=False)
+    released: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image under upstream's name, and what packages make of it."""
+    """An image under upstream's name, and what packages make of it; `ours` is one that has no
+    place on Kind as upstream publishes it, and is this project's there in any case."""
 
     image: str
     base: str = "scratch"
@@ -38,6 +43,7 @@ class Image:
     command: str = ""
     stand_in: list[str] = field(default_factory=list)
     suite: bool = False
+    ours: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import yaml
 
 from kind import cache
 from kind.components import Module
-from kind.images import golang
 
 Object = dict[str, Any]
 NAMESPACE = "kserve"
@@ -41,15 +40,18 @@ class Pair:
     key: str
 
 
-def objects(module: Module, workers: Module, chart: Chart, pair: Pair) -> list[Object]:
+def objects(
+    module: Module, workers: Module, source: Callable[[Module], Path], chart: Chart, pair: Pair
+) -> list[Object]:
     """Everything of it, in order.
 
     `workers` has the CRD of LeaderWorkerSets: KServe makes none here, but asks for them.
-    `chart` renders a chart: (module's name, path, namespace, values).
+    `source` gives a module's folder; `chart` renders a chart: (module's name, path, namespace,
+    values).
     """
-    folder = golang.folder(module)
+    folder = source(module)
     found = [_crd(folder / _CRDS / f"serving.kserve.io_{kind}.yaml", module) for kind in _KINDS]
-    found.append(_crd(golang.folder(workers) / _WORKER_SETS, workers))
+    found.append(_crd(source(workers) / _WORKER_SETS, workers))
     found.append(_secret(pair))
     found += [o for o in chart(module.name, _CHART, NAMESPACE, {}) if _is_ours(o)]
     for obj in found:

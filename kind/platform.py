@@ -17,8 +17,7 @@ from typing import Any
 import yaml
 
 from kind import kserve
-from kind.components import Table
-from kind.images import golang
+from kind.components import Module, Table
 from kind.images.tools import run
 
 Object = dict[str, Any]
@@ -80,15 +79,19 @@ class Step:
     objects: Callable[[], list[Object]]
 
 
-def steps(table: Table, helm: Path, webhooks: kserve.Pair) -> list[Step]:
+Source = Callable[[Module], Path]
+
+
+def steps(table: Table, helm: Path, source: Source, webhooks: kserve.Pair) -> list[Step]:
     """The charts' part of the platform, in order; `manifests/platform/kind` comes after it.
 
-    `webhooks` is the certificate for `kserve.HOST`.
+    `source` gives the folder of a module's charts and CRDs; `webhooks` is the certificate for
+    `kserve.HOST`.
     """
     modules = table.modules
 
     def chart(module: str, path: str, namespace: str, values: Object) -> list[Object]:
-        folder = golang.folder(modules[module]) / path
+        folder = source(modules[module]) / path
         return [_adjusted(obj) for obj in _render(helm, folder, namespace, values)]
 
     def istio() -> list[Object]:
@@ -111,15 +114,18 @@ def steps(table: Table, helm: Path, webhooks: kserve.Pair) -> list[Step]:
         return found + chart("kuadrant", path, "kuadrant-system", {})
 
     return [
-        Step(f"Gateway API {modules['gateway-api'].version}", lambda: _crds(table)),
-        Step(f"MetalLB {modules['metallb'].version}", lambda: _metallb(table)),
+        Step(
+            f"Gateway API {modules['gateway-api'].version}",
+            lambda: _crds(source(modules["gateway-api"])),
+        ),
+        Step(f"MetalLB {modules['metallb'].version}", lambda: _metallb(source(modules["metallb"]))),
         Step(f"Istio {table.tag('docker.io/istio/pilot')}", istio),
         Step(f"Kuadrant {modules['kuadrant'].version}", kuadrant),
         Step(
             f"KServe {modules['kserve'].version}",
             lambda: [
                 _namespace(kserve.NAMESPACE),
-                *kserve.objects(modules["kserve"], modules["lws"], chart, webhooks),
+                *kserve.objects(modules["kserve"], modules["lws"], source, chart, webhooks),
             ],
         ),
     ]
@@ -133,16 +139,15 @@ def _load(path: Path) -> list[Object]:
     return [one for one in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader) if one]
 
 
-def _crds(table: Table) -> list[Object]:
-    folder = golang.folder(table.modules["gateway-api"]) / "config" / "crd" / "standard"
+def _crds(source: Path) -> list[Object]:
+    folder = source / "config" / "crd" / "standard"
     found = [obj for path in sorted(folder.glob("*.yaml")) for obj in _load(path)]
     return [obj for obj in found if obj["kind"] == "CustomResourceDefinition"]
 
 
-def _metallb(table: Table) -> list[Object]:
+def _metallb(source: Path) -> list[Object]:
     """Its controller alone: nobody outside the node has to be told of the addresses."""
-    folder = golang.folder(table.modules["metallb"]) / "config" / "manifests"
-    found = _load(folder / "metallb-native.yaml")
+    found = _load(source / "config" / "manifests" / "metallb-native.yaml")
     return [_adjusted(obj) for obj in found if obj["kind"] != "DaemonSet"]
 
 

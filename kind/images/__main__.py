@@ -66,6 +66,11 @@ def node_image() -> str:
     return path.read_text()
 
 
+def are_built() -> bool:
+    """Whether the node image is there, and an image of each of the table's names."""
+    return (cache() / "node-image").exists() and all(built().values())
+
+
 def built() -> dict[str, str]:
     """Each image of the table → what it was made of last, "" if it never was."""
     return {one.image: _stamp(one.image) for one in table().images}

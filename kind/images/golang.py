@@ -26,11 +26,6 @@ TRIES = 5
 _HOW = "Go 1.24 or newer builds the components (`apt install golang-go`, or go.dev/dl)"
 
 
-def check() -> None:
-    """Raises KindError, one line, where there is no Go: charts and CRDs come in its modules too."""
-    need("go", _HOW)
-
-
 def folder(module: Module) -> Path:
     """The folder of a module's source, downloaded if need be."""
     go = need("go", _HOW)
@@ -39,9 +34,14 @@ def folder(module: Module) -> Path:
     return Path(found["Dir"])
 
 
+def built(module: Module) -> Path:
+    """Where a module's programs lie once they are built."""
+    return cache() / "bin" / f"{module.name}-{module.version}-{digest(module)}"
+
+
 def programs(module: Module) -> Path:
     """The folder with a module's programs, built unless they are there."""
-    target = cache() / "bin" / f"{module.name}-{module.version}-{digest(module)}"
+    target = built(module)
     if not target.exists():
         with step(f"build {module.name} {module.version}"), fresh(target) as made:
             _build(module, made)

@@ -86,13 +86,15 @@ def test_no_rights(tmp_path: Path) -> None:
 
 
 def test_no_images(tmp_path: Path) -> None:
-    line = refused(tmp_path, docker_that(tmp_path, "echo 27.0.1"))
+    line = refused(tmp_path, docker_that(tmp_path, "echo 27.0.1"), "--images=packages")
     assert "run `make kind-images` first" in line
 
 
-def test_no_go(tmp_path: Path) -> None:
-    """Upstream's images need no build, and their charts come in Go modules."""
+def test_nothing_built_and_nothing_to_be_had(tmp_path: Path) -> None:
+    """Then upstream's images are wanted, and nothing of Go: `kind` comes from its release."""
     env = docker_that(tmp_path, "echo 27.0.1")
     env["PATH"] = env["PATH"].partition(":")[0]
-    line = refused(tmp_path, env, "--images=registry")
-    assert "go is not installed" in line
+    env["KIND_DOWNLOAD_URL"] = "http://127.0.0.1:9/kind"
+    line = refused(tmp_path, env)
+    assert "kind could not be got from http://127.0.0.1:9/kind" in line
+    assert "have kind on PATH" in line

@@ -155,7 +155,7 @@ def test_entry_is_a_socks_proxy() -> None:
 
 def test_reports_name_what_packages_made() -> None:
     """Of every image of the table; a stand-in is never taken for upstream's."""
-    found = running({one.image: "" for one in table().images}, _programs(), [])
+    found = running({one.image: "" for one in table().images}, _programs(packages=True), [])
     kinds = {one.image: one.kind for one in found}
     wanted = {one.image: "stand-in" if one.stand_in else "packages" for one in table().images}
     assert kinds == wanted
