@@ -60,6 +60,8 @@ async def _log_text(path: Path, query: dict[str, str]) -> AsyncIterator[bytes]:
         yield text
         while query.get("follow") == "true":
             await asyncio.sleep(0.1)
+            if path.stat().st_size < log.tell():  # it was cut, as it was too long
+                log.seek(0)
             if more := log.read():
                 yield more
 

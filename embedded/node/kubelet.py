@@ -18,6 +18,7 @@ from embedded.apiserver.discovery import VERSION
 from embedded.apiserver.status import ApiError
 from embedded.images import Catalogue
 from embedded.net import Network
+from embedded.node import logs
 from embedded.node.pod import PodWorker
 from embedded.node.volumes import MountError
 from embedded.trees import copied
@@ -62,6 +63,7 @@ class Kubelet:
             tasks.create_task(self._follow_pods())
             tasks.create_task(self._follow_config("configmaps"))
             tasks.create_task(self._follow_config("secrets"))
+            tasks.create_task(logs.bounded(self._logs))
 
     async def close(self) -> None:
         """Stop every container at once."""
@@ -73,6 +75,9 @@ class Kubelet:
     def log_file(self, pod: Object, container: str, previous: bool) -> Path | None:
         worker = self._workers.get(pod["metadata"]["uid"])
         return worker.log_file(container, previous) if worker else None
+
+    def _logs(self) -> list[Path]:
+        return [path for worker in self._workers.values() for path in worker.log_files()]
 
     # -- following the API --------------------------------------------------------------
 

@@ -90,6 +90,10 @@ class PodWorker:
     def log_file(self, container: str, previous: bool) -> Path:
         return self.folder / f"{container}{'.previous' if previous else ''}.log"
 
+    def log_files(self) -> list[Path]:
+        """Those that are being written."""
+        return [self.log_file(one.name, False) for one in [*self._init, *self.containers]]
+
     # -- life ---------------------------------------------------------------------------
 
     async def run(self) -> None:

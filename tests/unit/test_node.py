@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from embedded.gatewayapi.backends import Backends
-from embedded.node import container, probes
+from embedded.node import container, logs, probes
 from embedded.node.services import Forwarder
 from embedded.node.volumes import Volumes
 from embedded.state import Info, State, started
@@ -190,3 +190,43 @@ def test_a_sub_path_stays_what_it_was_when_the_container_started(tmp_path: Path)
         api.found["configmaps_c"] = {"data": {"a": "2"}}
         made.write()
         assert (tmp_path / "root/etc/a").read_text() == now
+
+
+def test_a_log_is_cut_to_its_last_whole_lines(tmp_path: Path) -> None:
+    """While the process that writes it goes on, at the end."""
+    path = tmp_path / "c.log"
+    writer = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        line = b"x" * 1023 + b"\n"
+        for _ in range(3):
+            os.write(writer, line * 1024)
+        logs.cut(path)
+        os.write(writer, b"after\n")
+    finally:
+        os.close(writer)
+    first, *lines = path.read_bytes().splitlines(keepends=True)
+    cut = 3 * 2**20 - 1023 * 1024
+    assert first.startswith(f"[{cut} bytes before were cut".encode())
+    assert lines == [line] * 1023 + [b"after\n"]
+
+
+def test_logs_are_bounded_while_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MOST_BYTES", 1000)
+    monkeypatch.setattr(logs, "KEPT_BYTES", 100)
+    monkeypatch.setattr(logs, "EVERY_SECONDS", 0.01)
+    full, short = tmp_path / "full.log", tmp_path / "short.log"
+    full.write_bytes(b"line\n" * 1000)
+    short.write_bytes(b"line\n")
+
+    async def watch() -> None:
+        watching = asyncio.create_task(logs.bounded(lambda: [tmp_path / "none", full, short]))
+        async with asyncio.timeout(10):
+            while full.stat().st_size > 1000:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(watch())
+    assert full.read_bytes().endswith(b"line\n" * 10)
+    assert short.read_bytes() == b"line\n"
