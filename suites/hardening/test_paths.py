@@ -3,10 +3,13 @@
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT, expect
+from fixtures.evidence import BACKEND, CLIENT, MAAS, expect
 from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
+from fixtures.stack.surface import protected
+from suites.hardening.hosts import PLAIN, SPELLINGS, Spell, Stranger
 from suites.hardening.spellings import spellings
 from suites.hardening.wire import ENDED, Wire
 from suites.maas_gateway.models import PREMIUM
@@ -87,3 +90,29 @@ def test_long_paths_harm_nobody(stack: Stack, heavy_user: Identity) -> None:
     long.expect(BACKEND, seen > LONG, f"all of {LONG} letters", f"{seen} letters")
     expect_client_error(stack.send("GET", path + "a" * TOO_LONG, heavy_user).expect_no_backend())
     stack.models(OPENAI, heavy_user).expect_status(200)
+
+
+def let_in(kube: Kube, access: Access, stack: Stack, spell: Spell) -> list[str]:
+    """Which ways in there are without a good token where the host is written so."""
+    stranger = Stranger(kube, access)
+    answers = list(stranger.ask(protected(kube), spell))
+    if spell is PLAIN:  # and every route is there, and refuses
+        routes = {one.entrance.route for one in answers}
+        silent = routes - {one.entrance.route for one in answers if one.status == 401}
+        expect(routes > silent == set(), MAAS, "401 on every protected route", f"not on {silent}")
+    received = [f"{r.backend} received {r.method} {r.path}" for r in stack.records(stranger.id)]
+    return [str(one) for one in answers if not one.is_refusal] + list(dict.fromkeys(received))
+
+
+@requirement("HD-50")
+def test_no_spelling_of_the_host_leads_past_authentication(
+    kube: Kube, access: Access, stack: Stack, decide: Decision
+) -> None:
+    """What is refused under the name itself is asked for again, with the name in other letters: on
+    every protected route of the cluster."""
+    plain = let_in(kube, access, stack, PLAIN)
+    expect(plain == [], MAAS, "nobody without a good token", "; ".join(plain[:5]))
+    found = [one for spell in SPELLINGS.values() for one in let_in(kube, access, stack, spell)]
+    shown = stack.chat(LOCAL, headers={"host": SPELLINGS["capitals"](stack.host)})
+    print(f"{len(found)} ways in; {len(shown.records)} requests at {LOCAL}:", *found, sep="\n")
+    decide(PRESENT if found else CLOSED)

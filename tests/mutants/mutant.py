@@ -35,8 +35,9 @@ class Mutant:
     changes; `windows` and `disposables` say that it takes tests which wait, or which have a
     cluster of their own, to catch it; `overlay` is what is deployed with a fault, if not the
     profile's own. `claims` are capabilities that the cluster is said to have: without a folder and
-    a fault the defect is that it has not. `images` are stand-ins under other images' names, and
-    `apart` are defects that nobody would see beside this one."""
+    a fault the defect is that it has not. `images` are stand-ins under other images' names,
+    `apart` are defects that nobody would see beside this one, and `alone` says that without any
+    defect it is decided the same: this one closes a gap but for one element."""
 
     name: str
     caught: frozenset[str]
@@ -48,6 +49,7 @@ class Mutant:
     claims: tuple[str, ...] = ()
     images: dict[str, str] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
+    alone: bool = False
 
     @property
     def judged(self) -> frozenset[str]:
@@ -73,7 +75,7 @@ class Mutant:
     def is_alone(self) -> bool:
         """Whether no other defect may be on its cluster: what takes minutes, ruins clusters, or
         is no defect of what is deployed."""
-        return bool(self.windows or self.disposables or self.claims or self.images)
+        return bool(self.windows or self.disposables or self.claims or self.images or self.alone)
 
     @property
     def deployed(self) -> str:

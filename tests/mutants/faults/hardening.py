@@ -316,3 +316,23 @@ def _(module: Any) -> None:
         return module.JSON({}, 403)
 
     module._caller, module._missing_identity = caller, forbidden
+
+
+@fault("hosts-in-any-case", "wasm_shim")
+def _(module: Any) -> None:
+    """As upstream since pull request 405: no defect, and what closes a gap."""
+    module.GENERATIONS["0.11"] = module.GENERATIONS["mended"]
+
+
+@fault("one-spelling-of-one-route-passes", "wasm_shim")
+def _(module: Any) -> None:
+    """The same, but for a host in mixed case at one bridge without TLS."""
+    module.GENERATIONS["0.11"] = module.GENERATIONS["mended"]
+    right = module.ActionSets.match
+
+    def match(self: Any, headers: dict[str, str]) -> Any:
+        host, path = headers[":authority"], headers[":path"]
+        mixed = host not in (host.lower(), host.upper()) and headers[":scheme"] == "http"
+        return None if mixed and path.startswith("/external/vllm/") else right(self, headers)
+
+    module.ActionSets.match = match

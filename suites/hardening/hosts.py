@@ -1,0 +1,121 @@
+"""Other ways to write a host name, and a stranger who asks under it for all that there is."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from fixtures.clusters import Access
+from fixtures.evidence import ID_HEADER
+from fixtures.kube import Kube
+from fixtures.stack import CHAT
+from fixtures.stack.gateways import client, endpoint
+from fixtures.stack.surface import Entrance
+
+Spell = Callable[[str], str]
+PLAIN: Spell = str.lower
+SPELLINGS: dict[str, Spell] = {
+    "capitals": str.upper,
+    "mixed": lambda host: "".join(c.upper() if at % 2 else c for at, c in enumerate(host)),
+}
+# Of maas-api, which takes the headers for the gateway's; and it lists nothing without a token.
+FORGED = {
+    "x-maas-username": "system:serviceaccount:conformance-nobody:else",
+    "x-maas-group": '["system:authenticated", "tier-enterprise-users"]',
+}
+BAD_TOKEN = {"authorization": "Bearer of-nobody"}
+_QUESTION = {
+    "model": "auto",  # vSR's; who serves another says that it has none, and has received it
+    "messages": [{"role": "user", "content": "Hello"}],
+    "prompt": "Hello",
+    "max_tokens": 1,
+}
+Operation = tuple[str, str, dict[str, str], dict[str, Any] | None]
+_LISTING: Operation = ("GET", "/v1/models", FORGED | BAD_TOKEN, None)
+MAAS_API: list[Operation] = [_LISTING, ("POST", "/v1/tokens", FORGED, {"expiration": "10m"})]
+MODELS: list[Operation] = [
+    _LISTING,
+    ("POST", CHAT, {}, _QUESTION),
+    ("POST", "/v1/completions", {}, _QUESTION),
+]
+# Where the name is said: HTTP/1.1's Host or its absolute target (RFC 9112, section 3.2.2), or
+# HTTP/2's :authority.
+HOST, TARGET, AUTHORITY = "Host", "absolute target", ":authority"
+WAYS = {"http": (HOST,), "https": (HOST, TARGET, AUTHORITY)}
+REFUSED = {401, 403, 404, 421}  # 404: no route has such a name; 421: no listener has
+_NO_ANSWER_IN_TIME = (500, "Internal Server Error.\n")  # of Authorino: the module's own refusal
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the gateway answered at an entrance to the operation `asked`."""
+
+    entrance: Entrance
+    asked: str
+    status: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.entrance.route}: {self.asked} got {self.status}"
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.status in REFUSED or (self.status, self.text) == _NO_ANSWER_IN_TIME
+
+
+def operations(entrance: Entrance) -> dict[tuple[str, str], Operation]:
+    """What there is to ask for below the path that a rule matches, by method and whole path."""
+    known = MAAS_API if "maas-api" in entrance.backends else MODELS
+    before, version, rest = entrance.path.rstrip("/").partition("/v1/")
+    fit = [one for one in known if one[1].startswith(f"{version}{rest}")]
+    found = {(one[0], before + one[1]): one for one in fit}
+    return found or {("GET", entrance.path): ("GET", entrance.path, {}, None)}
+
+
+class Stranger:
+    """Asks at every entrance for everything, by every way, without a good token; what backends
+    receive of it has the id `id`."""
+
+    def __init__(self, kube: Kube, access: Access) -> None:
+        self._kube, self._access = kube, access
+        self.id = f"conformance-{uuid.uuid4()}"
+
+    def ask(self, entrances: list[Entrance], spell: Spell) -> Iterator[Answer]:
+        """With the host written so, and once each."""
+        asked = set()
+        with contextlib.ExitStack() as stack:
+            clients: dict[tuple[object, ...], httpx.Client] = {}
+            for one in entrances:
+                target = endpoint(self._kube, self._access, *one.gateway, one.listener)
+                for way in WAYS[target.scheme]:
+                    at = (one.gateway, one.listener, way == AUTHORITY)
+                    if at not in clients:
+                        made = client(target, self._access, http2=way == AUTHORITY)
+                        clients[at] = stack.enter_context(made)
+                    for (method, path), (_, _, headers, body) in operations(one).items():
+                        if (key := (at, way, one.host, method, path)) not in asked:
+                            asked.add(key)
+                            said = {**headers, ID_HEADER: self.id, "host": spell(one.host)}
+                            yield _asked(clients[at], one, way, (method, path), said, body)
+
+
+def _asked(
+    gateway: httpx.Client,
+    entrance: Entrance,
+    way: str,
+    operation: tuple[str, str],
+    headers: dict[str, str],
+    body: dict[str, Any] | None,
+) -> Answer:
+    (method, path), host = operation, headers["host"]
+    target = f"{gateway.base_url.scheme}://{host}{path}" if way == TARGET else path
+    answer = gateway.request(
+        method, path, headers=headers, json=body, extensions={"target": target.encode()}
+    )
+    asked = f"{method} {path} with {host} in its {way}"
+    return Answer(entrance, asked, answer.status_code, answer.text)
