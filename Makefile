@@ -34,7 +34,7 @@ kind-images: $(VENV)/.installed
 # The suite on a Kind cluster of those images, then on the embedded one: where do they differ, in
 # what the API servers take and in what the suite decides?
 kind: kind-images
-	$(BIN)/pytest suites tests/kind --cluster=kind --images=packages -n $(KIND_WORKERS) --dist worksteal --reports=reports/out/kind
+	$(BIN)/pytest suites tests/kind --cluster=kind --images=packages -n $(KIND_WORKERS) --dist worksteal --reports=reports/out/kind --baseline=kind/differences.yaml
 	$(BIN)/pytest --cluster=embedded -n $(WORKERS) --dist worksteal -q --reports=reports/out/embedded
 	$(BIN)/python -m reports.compare --known kind/differences.yaml reports/out/embedded/conformance.yaml reports/out/kind/conformance.yaml
 

@@ -85,6 +85,17 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
     return found
 
 
+def baseline(path: Path) -> set[str]:
+    """What was red before: of a conformance.yaml, or of a file of known differences."""
+    try:
+        differences_known = isinstance(yaml.safe_load(path.read_text()), list)
+    except (OSError, yaml.YAMLError) as error:
+        raise CompareError(f"{path}: {error}") from error
+    if not differences_known:
+        return red(load(path))
+    return {name for name, (says, _) in known(path).items() if says == NONCONFORMANT}
+
+
 def red(report: dict[str, Any]) -> set[str]:
     """The requirements that a report says are nonconformant."""
     return {name for name, seen in seen(report).items() if seen.verdict == NONCONFORMANT}

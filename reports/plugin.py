@@ -65,7 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--baseline",
         type=Path,
         metavar="FILE",
-        help="a conformance.yaml: fail only for what is not nonconformant there",
+        help="a conformance.yaml, or known differences as kind/differences.yaml has them: fail "
+        "only for what is not nonconformant there",
     )
     parser.getgroup("conformance").addoption(
         "--history",
@@ -83,7 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_tests_key] = {}
     if baseline := config.getoption("--baseline"):
         try:
-            config.stash[_baseline_key] = compare.red(compare.load(baseline))
+            config.stash[_baseline_key] = compare.baseline(baseline)
         except compare.CompareError as error:
             raise pytest.UsageError(f"--baseline: {error}") from error
     if not runs_suites(config) or config.option.collectonly:

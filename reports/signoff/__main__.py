@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     flags = parser.parse_args(argv)
     try:
         report = compare.load(flags.report)
-        known = compare.red(compare.load(flags.baseline)) if flags.baseline else None
+        known = compare.baseline(flags.baseline) if flags.baseline else None
     except compare.CompareError as error:
         print(error, file=sys.stderr)
         return 2

@@ -60,6 +60,8 @@ def test_what_is_written_keeps_to_the_schema(more: dict[str, Any]) -> None:
     assert conformance.problem(dumped(found)) == ""
     (profile,) = [p for p in found["profiles"] if p["name"] == "mixed_providers"]
     seen = {one["id"]: one for one in profile["requirements"]}
+    assert seen["MP-35"]["releases"]["wasm-shim 0.11"] == "conformant"
+    assert "releases" not in seen["MP-1"]
     assert [seen[f"MP-{n}"]["verdict"] for n in (1, 2, 3)] == [
         "conformant", "nonconformant", "not applicable",
     ]  # fmt: skip

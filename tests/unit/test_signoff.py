@@ -192,6 +192,7 @@ def test_page_of_a_report_that_there_is(tmp_path: Path, capsys: pytest.CaptureFi
     assert "Do not ship" in page
     assert "in the baseline" in page
     assert "no Gateway" in page
+    assert "wasm-shim 0.12 <strong>nonconformant</strong> (the client" in page
     assert command.main([str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
 

@@ -58,6 +58,9 @@ sections:
   statements:
   - {quote: "[one](two)", not_testable: a link}
 """
+RELEASED = GOOD.replace(
+    "      expects:", "      releases: {a 1: nonconformant (so)}\n      expects:"
+)
 
 
 def profile(folder: Path, text: str, document: str = DOCUMENT) -> Path:
@@ -78,6 +81,10 @@ def profile(folder: Path, text: str, document: str = DOCUMENT) -> Path:
         (GOOD.replace("      expects: something\n", ""), "'expects' is missing"),
         (GOOD.replace("expects:", "extra: 1\n      expects:"), "unknown fields ['extra']"),
         (GOOD.replace("kind: flow", "kind: disputed"), "outcomes go with kind disputed"),
+        (RELEASED.replace("nonconformant", "red"), "a 1 decides one of ['conformant', 'noncon"),
+        (RELEASED.replace("(so)", "so)"), "a 1 decides one of"),
+        (RELEASED.replace("a 1", "a-1"), "a release looks like wasm-shim 0.12"),
+        (RELEASED.replace("kind: flow", "kind: gap"), "one of ['gap closed', 'gap present']"),
         (GOOD.replace("5 requests", "6 requests"), "does not stand there"),
         (GOOD.replace("**Premium**: 20", "**Free**: 5").replace('"**Free**', '"**Premium**', 1)
          .replace("**Premium**: 5", "**Premium**: 20", 1), "stands before the quote above it"),
@@ -91,6 +98,22 @@ def test_wrong_requirements_are_refused(tmp_path: Path, text: str, says: str) ->
     with pytest.raises(RequirementError) as refused:
         read(profile(tmp_path, text))
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "decided"),
+    [
+        (RELEASED, "nonconformant"),
+        (RELEASED.replace(" (so)", ""), "nonconformant"),
+        (RELEASED.replace("flow", "gap").replace("nonconformant", "gap closed"), "gap closed"),
+        (RELEASED.replace("kind: flow", "kind: disputed\n      outcomes: {open: it is}")
+         .replace("nonconformant", "open"), "open"),
+    ],
+    ids=["with-a-reason", "without", "gap", "disputed"],
+)  # fmt: skip
+def test_what_a_release_decides(tmp_path: Path, text: str, decided: str) -> None:
+    (reading,) = read(profile(tmp_path, text))
+    assert reading.requirements[0].decided_by("a 1") == decided
 
 
 def test_doubled_and_unknown_ids_are_refused(tmp_path: Path) -> None:
