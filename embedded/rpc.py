@@ -21,10 +21,10 @@ _OPTIONS = [
 ]
 
 
-def server(port: int) -> grpc.aio.Server:
-    """A server on the Pod's own address; add services, then `await start()`."""
+def server(port: int, address: str = "") -> grpc.aio.Server:
+    """A server, on the Pod's own address if no other is said; add services, then `await start()`."""
     made = grpc.aio.server(options=_OPTIONS)
-    made.add_insecure_port(f"{os.environ['POD_IP']}:{port}")
+    made.add_insecure_port(f"{address or os.environ['POD_IP']}:{port}")
     return made
 
 

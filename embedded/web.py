@@ -44,12 +44,10 @@ class Server(uvicorn.Server):
         self._ending.set()
 
 
-def server(app: Any, port: int, idle: int = IDLE_SECONDS, **more: Any) -> Server:
-    """A server of an ASGI application, which closes connections that were `idle` for so many
-    seconds; `more` is uvicorn's."""
-    address = os.environ["POD_IP"]
+def server(app: Any, port: int, idle: int = IDLE_SECONDS, address: str = "", **more: Any) -> Server:
+    """A server of an ASGI application, on the Pod's own address if no other is said, which closes
+    connections that were `idle` for so many seconds; `more` is uvicorn's."""
+    host = address or os.environ["POD_IP"]
     return Server(
-        uvicorn.Config(
-            app, host=address, port=port, lifespan="off", timeout_keep_alive=idle, **more
-        )
+        uvicorn.Config(app, host=host, port=port, lifespan="off", timeout_keep_alive=idle, **more)
     )

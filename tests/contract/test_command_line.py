@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
+
+README = ROOT / "README.md"
 
 
 def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -117,6 +120,25 @@ def test_a_subset_leaves_the_rest_not_run(tmp_path: Path) -> None:
     verdicts = {r["id"]: r["verdict"] for p in profiles for r in p["requirements"]}
     assert {one for one, verdict in verdicts.items() if verdict != "not run"} == {"MP-8"}
     assert "not all requirements ran" in done.stdout
+
+
+def test_readmes_own_limitador_limits(tmp_path: Path) -> None:
+    """README's example as it stands, with a program of ours that hears of other limits as the real
+    one does, by what a kubelet swaps, and not by a rename (`limitador_file`). At its start there
+    are none yet: one that heard of nothing would limit nobody."""
+    (example,) = re.findall(r"`(--image='quay.io/kuadrant/limitador=.+?')`", README.read_text())
+    own = f"{sys.executable} -m embedded.images limitador"
+    (word,) = shlex.split(example.replace("/path/to/limitador-server", own))
+    assert "--rls-ip=$(POD_IP) --http-ip=$(POD_IP)" in word
+    chosen = ["--requirement=MP-44", "--requirement=HD-30"]
+    done = suite("suites", "--cluster=embedded", "-m", "not window", *chosen, word,
+                 f"--reports={tmp_path}", "-q")  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    report = yaml.safe_load((tmp_path / "conformance.yaml").read_text())
+    (ran,) = [i for i in report["cluster"]["images"] if "kuadrant/limitador:" in i["image"]]
+    assert (ran["kind"], ran["what"]) == ("build", word.partition("limitador=")[2])
+    found = {one["id"]: one["verdict"] for p in report["profiles"] for one in p["requirements"]}
+    assert (found["MP-44"], found["HD-30"]) == ("conformant", "gap present")
 
 
 def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ async def _serve(flags: argparse.Namespace) -> None:
     shows = flags.rate_limit_headers == "DRAFT_VERSION_03"
     services = Services(limits, metrics, flags.generation, shows)
     request = rls_pb2.RateLimitRequest
-    server = rpc.server(flags.rls_port)
+    server = rpc.server(flags.rls_port, flags.rls_ip)
     rpc.add_unary(
         server,
         "envoy.service.ratelimit.v3.RateLimitService",
@@ -138,15 +138,19 @@ async def _serve(flags: argparse.Namespace) -> None:
     )
     await server.start()
     asyncio.get_running_loop().add_reader(reader.watch.fileno(), reader.look)
-    await Shown(limits, metrics, reader, flags.generation != "2.1").serve(flags.http_port)
+    shown = Shown(limits, metrics, reader, flags.generation != "2.1")
+    await shown.serve(flags.http_port, flags.http_ip)
 
 
 def main(argv: list[str]) -> None:
     """`limitador-server --http-port 8080 --rls-port 8081 LIMITS_FILE [memory]`.
 
-    `--generation 2.1|2.4` is this stand-in's own; what is said of verbosity is left alone.
+    `--generation 2.1|2.4` is this stand-in's own; what is said of verbosity is left alone. Its
+    addresses are the Pod's own, where the real one's are all.
     """
     parser = argparse.ArgumentParser(prog="limitador-server")
+    parser.add_argument("-B", "--http-ip", default="")
+    parser.add_argument("-b", "--rls-ip", default="")
     parser.add_argument("--http-port", type=int, default=HTTP_PORT)
     parser.add_argument("--rls-port", type=int, default=PORT)
     parser.add_argument(

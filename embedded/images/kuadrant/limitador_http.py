@@ -107,8 +107,9 @@ class Shown:
         ]
         return Starlette(routes=routes)
 
-    async def serve(self, port: int) -> None:
-        await web.server(self.app(), port, log_level="warning").serve()
+    async def serve(self, port: int, address: str) -> None:
+        """`address` "" is the Pod's own."""
+        await web.server(self.app(), port, address=address, log_level="warning").serve()
 
     async def _status(self, _: Request) -> Response:
         return JSONResponse(self._reader.status())
