@@ -22,7 +22,7 @@ _OPTIONS = [
 
 
 def server(port: int, address: str = "") -> grpc.aio.Server:
-    """A server, on the Pod's own address if no other is said; add services, then `await start()`."""
+    """A server, on the Pod's own address if no other is said; add services, and `await start()`."""
     made = grpc.aio.server(options=_OPTIONS)
     made.add_insecure_port(f"{address or os.environ['POD_IP']}:{port}")
     return made
