@@ -1,4 +1,4 @@
-"""Selectors, CEL, durations, names, schemas, patches, routes."""
+"""Selectors, CEL, names, schemas, patches, routes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedded import cel, duration
+from embedded import cel
 from embedded.apiserver import generate, patch
 from embedded.apiserver.resources import Registry
 from embedded.apiserver.schema import BUILTIN, ObjectSchema
@@ -19,7 +19,6 @@ from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, envoy_binary
-from embedded.images.maas.maas_api import account_name
 from embedded.net import Network, claim
 from embedded.selectors import select
 from manifests import ManifestError, render
@@ -71,30 +70,6 @@ def test_cel_errors_are_raised_and_predicates_on_nothing_are_false() -> None:
     body = b'{"usage": {"total_tokens": 25}}'
     found = cel.evaluate('responseBodyJSON("/usage/total_tokens")', {}, {"response": body})
     assert found == 25
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds", "shown"),
-    [("10m", 600, "10m0s"), ("1h30m", 5400, "1h30m0s"), ("45s", 45, "45s"), ("-5m", -300, "-5m0s"),
-     ("0", 0, "0s"), ("1.5h", 5400, "1h30m0s")],
-)  # fmt: skip
-def test_durations(text: str, seconds: float, shown: str) -> None:
-    assert duration.parse(text) == seconds
-    assert duration.show(seconds) == shown
-
-
-@pytest.mark.parametrize("text", ["", "ten", "10", "10x", "m10", "--5m", "1h bad"])
-def test_wrong_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="time: "):
-        duration.parse(text)
-
-
-def test_account_names() -> None:
-    """Lower case, cleaned, at most 63 long, and different for different users."""
-    assert account_name("Alice@Example.com").startswith("alice-example-com-")
-    long = account_name("u" * 200)
-    assert len(long) <= 63
-    assert account_name("a.b") != account_name("a-b")
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,7 @@ class Models:
         """What a model says that it serves; nothing if it may not be asked, or never answers."""
         for attempt in range(ATTEMPTS):
             if attempt:
-                pause = PAUSE_SECONDS * 2 ** (attempt - 1)
-                await asyncio.sleep(pause * (1 + JITTER * random.random()))
+                await asyncio.sleep(pause(attempt))
             try:
                 code, said = await self._answer(url, token)
             except (httpx.HTTPError, TimeoutError) as error:
@@ -204,6 +203,11 @@ def _entry(named: list[Object], url: str, model: Object) -> Object:
         **({"modelDetails": details} if details else {}),
         **({"aliases": aliases} if aliases else {}),
     }
+
+
+def pause(attempt: int) -> float:
+    """Seconds before an attempt but the first."""
+    return PAUSE_SECONDS * 2.0 ** (attempt - 1) * (1 + JITTER * random.random())
 
 
 def is_ready(model: Object) -> bool:
