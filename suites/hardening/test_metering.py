@@ -17,7 +17,7 @@ from suites.hardening.wire import Wire
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import LOCAL, OPENAI, VLLM
 
-PREMIUM_REQUESTS = 20
+FREE_REQUESTS, PREMIUM_REQUESTS = 5, 20
 PREMIUM_GROUP = "conformance-premium-users"  # a namespace whose group has that tier
 
 
@@ -93,6 +93,30 @@ def test_packed_answers(stack: Stack, alice: Identity, decide: Decision) -> None
     used = packed.json["usage"]["total_tokens"]
     packed.expect(CLIENT, used == MORE_THAN_ALL, f"{MORE_THAN_ALL} tokens", f"{used}")
     decide(left(stack, alice))
+
+
+@requirement("HD-48")
+def test_what_a_listing_costs(stack: Stack, alice: Identity, decide: Decision) -> None:
+    """The model's answers to two users, one who has listed the models and one who has not: to
+    chats, as a policy may count no /v1/models."""
+    other = stack.account_token(f"{TIER_PREFIX}free")
+    listing = stack.send("GET", "/v1/models", alice).expect_status(200)
+    names = [one["id"] for one in listing.listed()]
+    listing.expect(CLIENT, LOCAL.model in names, f"{LOCAL.model} in the listing", f"{names}")
+    whole, left = (answers(stack, user) for user in (other, alice))
+    decide(CLOSED if left == whole else PRESENT if left < whole else f"{left} answers")
+
+
+def answers(stack: Stack, user: Identity) -> int:
+    """How many answers of the local model a free user gets before he is refused; one more than
+    the documents' limit where there is none."""
+    few = {"total_tokens": 1}
+    asked = (stack.chat(LOCAL, user, recorder=few) for _ in range(FREE_REQUESTS + 1))
+    found = [one.status for one in asked]
+    served = found.count(200)
+    wanted = [200] * served + [429] * (len(found) - served)
+    expect(found == wanted, CLIENT, "200, and 429 from the limit on", f"statuses {found}")
+    return served
 
 
 @requirement("HD-26")

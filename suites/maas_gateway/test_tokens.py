@@ -15,14 +15,17 @@ from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.secrets import Secret
 from fixtures.stack import AUDIENCE, Identity, Stack
-from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until, wait_until
+from fixtures.waiting import (
+    API_CACHE_SECONDS,
+    ENFORCED_SECONDS,
+    IN_A_ROW,
+    until,
+    wait_until,
+)
 from suites.maas_gateway.models import SHARED
 
 TOKENS = "/maas-api/v1/tokens"
 SHORT_TTL = 5  # seconds
-# The API server remembers for ten seconds that a token was good (k8s.io/apiserver
-# `pkg/server/options/authentication.go`), so a revoked one may be good for that long.
-API_CACHE_SECONDS = 12
 
 
 @requirement("MG-38")

@@ -2,6 +2,8 @@
 
 from tests.mutants.mutant import Mutant, ids
 
+SLOW_AUTHORINO = "five-reviews-a-second"  # what is to be asked at once takes its time
+
 
 def hd(*numbers: int) -> frozenset[str]:
     return ids("HD", *numbers)
@@ -60,8 +62,13 @@ MUTANTS = [
     Mutant("fifty-headers", hd(33)),
     Mutant("deep-bodies-break-it", hd(34)),
     # What is broken then stays broken, for all that comes after.
-    Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 51))),
-    Mutant("five-reviews-a-second", hd(), outcomes={"HD-35": "present"}),
+    Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 60))),
+    *(
+        Mutant(name, hd(), outcomes={"HD-47": "present"}, apart=frozenset({SLOW_AUTHORINO}))
+        for name in ("new-accounts-unseen", "ended-accounts-seen")
+    ),
+    Mutant("models-not-asked", hd(), outcomes={"HD-48": "closed"}),
+    Mutant(SLOW_AUTHORINO, hd(), outcomes={"HD-35": "present"}),
     Mutant("headers-of-the-request-before", hd(37)),
     Mutant("a-fiftieth-without-headers", hd(37)),
     Mutant(

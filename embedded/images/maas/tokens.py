@@ -91,13 +91,16 @@ class LaggingAccounts(Accounts):
         if await self.exists(namespace, name):
             return
         if await self._create(namespace, name, labels):
-            self._changes.append((self._now(), namespace, name, False))
+            self._remember(namespace, name, False)
 
     async def delete(self, namespace: str, name: str) -> bool:
         was = await super().delete(namespace, name)
         if was:
-            self._changes.append((self._now(), namespace, name, True))
+            self._remember(namespace, name, True)
         return was
+
+    def _remember(self, namespace: str, name: str, was_there: bool) -> None:
+        self._changes.append((self._now(), namespace, name, was_there))
 
 
 class Tokens:

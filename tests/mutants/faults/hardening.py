@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.mutants.faults import every_route, fault
@@ -336,3 +337,40 @@ def _(module: Any) -> None:
         return None if mixed and path.startswith("/external/vllm/") else right(self, headers)
 
     module.ActionSets.match = match
+
+
+def _lagging(module: Any, lags: Callable[[bool], bool]) -> None:
+    """Upstream's accounts, which lag after what `lags` says of whether it was there before; so
+    long that a busy machine sees it."""
+    from embedded.images.maas import tokens
+
+    remember, main = tokens.LaggingAccounts._remember, module.main
+
+    def _remember(self: Any, namespace: str, name: str, was_there: bool) -> None:
+        if lags(was_there):
+            remember(self, namespace, name, was_there)
+
+    tokens.LaggingAccounts._remember, tokens.LAG_SECONDS = _remember, 2.0
+    module.main = lambda argv: main([*argv, "--generation", "informers"])
+
+
+@fault("new-accounts-unseen", "maas_api")
+def _(module: Any) -> None:
+    """What upstream does: nothing is revoked of an account that was made just now."""
+    _lagging(module, lambda was_there: not was_there)
+
+
+@fault("ended-accounts-seen", "maas_api")
+def _(module: Any) -> None:
+    """What upstream does: no token for an account that ended just now."""
+    _lagging(module, lambda was_there: was_there)
+
+
+@fault("models-not-asked", "maas_api")
+def _(module: Any) -> None:
+    """Each of the gateway's models is listed for what its object says."""
+
+    async def asked(self: Any, url: str, token: str, model: Object) -> list[Object]:
+        return [{"id": model["spec"]["model"]["name"]}]
+
+    module.Models._asked = asked
