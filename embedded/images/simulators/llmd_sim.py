@@ -1,153 +1,191 @@
 """llm-d-inference-sim: a simulated vLLM.
 
-Stands for ghcr.io/llm-d/llm-d-inference-sim. Upstream: llm-d/llm-d-inference-sim
-`pkg/llm-d-inference-sim` (flags, endpoints, usage in streams only with
-`stream_options.include_usage`; tokens are words and signs of the messages' contents).
+Stands for ghcr.io/llm-d/llm-d-inference-sim. Upstream: llm-d/llm-d-inference-sim v0.6.1, beside
+which this was run, and v0.7.1: `pkg/llm-d-inference-sim` (flags, endpoints, the queue); what it is
+asked and what it answers is in `llmd_requests` and `llmd_answers`. Five requests are answered at a
+time, a thousand wait, and more are refused. Usage in streams comes only with
+`stream_options.include_usage`; tokens are words and signs.
 Mode `random` is not random here: every answer is the one of the external-models quickstart's
 example, sixteen tokens of two of the simulator's sentences, so that runs can be compared.
-Answers of 0.6 have the fields of a transferred KV cache one by one, those of 0.7 have
-`kv_transfer_params`: the two documents' example outputs.
-Left out: LoRA, tools, latencies, KV-cache events, most of `/metrics`.
+
+`--generation` is 0.6 or 0.7, whose answers differ. In both releases who leaves a stream keeps his
+place among the five for ever (`streaming.go`: a `return` without `wg.Done()`), so that after five
+of them nothing is answered any more, while `/health` says 200: that is in `0.6-upstream` and
+`0.7-upstream`. Here the place is given back by default, as upstream does since v0.8.0.
+Left out: LoRA, tools, log probabilities, latencies, `/tokenize`, KV-cache events, failures that are
+asked for, most of `/metrics`.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
+import asyncio
+import os
 import time
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from embedded import web
-from embedded.bodies import parsed
+from embedded.images.maas.go_json import JSONError, encode
+from embedded.images.simulators.llmd_answers import GENERATIONS, Answer, Generation, answer
+from embedded.images.simulators.llmd_requests import read
 
-_ANSWER = "Today it is partially cloudy and raining. Testing, testing 1,2,3"
-_TOKEN = re.compile(r"(?:\w+|[^\w\s])\s*")
-# Where a prefill on another server was; here there is none.
-_TRANSFER = {
-    "do_remote_decode": False,
-    "do_remote_prefill": False,
-    "remote_block_ids": None,
-    "remote_engine_id": "",
-    "remote_host": "",
-    "remote_port": 0,
-}
-Object = dict[str, Any]
+SEATS, QUEUE, WINDOW = 5, 1000, 1024
+_ERRORS = {400: "BadRequestError", 404: "NotFoundError"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class JSON(Response):
+    """An answer as Go writes it."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return encode(content)
+
+
+class Full(Exception):
+    """The queue has no place."""
+
+
+class Seats:
+    """Who is answered, and who waits for it."""
+
+    def __init__(self, number: int, queue: int) -> None:
+        self._free, self._queue, self._waiting = asyncio.Semaphore(number), queue, 0
+
+    async def take(self) -> None:
+        """Wait for a seat; raises Full."""
+        if self._free.locked() and self._waiting >= self._queue:
+            raise Full
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    def give_back(self) -> None:
+        """A seat is free."""
+        self._free.release()
+
+
+class Stream(Response):
+    """Events, each sent by itself; who asked may leave between two of them."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, made: Answer, seats: Seats, headers: dict[str, str]) -> None:
+        super().__init__(None, 200, headers)
+        del self.headers["content-length"]
+        self.headers["content-type"] = self.media_type  # which has no charset
+        self._made, self._seats = made, seats
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        left = asyncio.ensure_future(receive())  # the body was read: what comes is the end
+        is_broken_off = True
+        try:
+            await send(start)
+            for event in self._made.events():
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+                await asyncio.sleep(0)  # others' turn, and the time to hear that somebody left
+                if left.done():
+                    return
+            is_broken_off = False
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            left.cancel()
+            if not (is_broken_off and self._made.generation.forgets_seats):
+                self._seats.give_back()
 
 
 class Simulator:
-    """The endpoints for one served model."""
+    """An ASGI application for one served model."""
 
-    def __init__(self, model: str, mode: str, generation: str) -> None:
-        self._model, self._mode, self._created = model, mode, int(time.time())
-        self._transfer = _TRANSFER if generation == "0.6" else {"kv_transfer_params": None}
-        self._requests = 0
+    def __init__(
+        self,
+        model: str,
+        mode: str,
+        generation: Generation,
+        window: int = WINDOW,
+        seats: int = SEATS,
+        queue: int = QUEUE,
+        port: int = 8000,
+    ) -> None:
+        self._model, self._mode, self._window = model, mode, window
+        self._generation, self._seats, self._requests = generation, Seats(seats, queue), 0
+        pod, namespace = os.environ.get("POD_NAME"), os.environ.get("POD_NAMESPACE")
+        self._headers = {"x-inference-pod": pod, "x-inference-port": str(port)} if pod else {}
+        self._headers |= {"x-inference-namespace": namespace} if namespace else {}
+        self._routes: dict[str, tuple[str, Handler]] = {
+            "/health": ("GET", self._ok),
+            "/ready": ("GET", self._ok),
+            "/v1/models": ("GET", self._models),
+            "/v1/chat/completions": ("POST", self._chat),
+            "/v1/completions": ("POST", self._text),
+            "/metrics": ("GET", self._metrics),
+        }
 
-    def app(self) -> Starlette:
-        routes = [
-            Route("/health", self._ok),
-            Route("/ready", self._ok),
-            Route("/v1/models", self._models),
-            Route("/v1/chat/completions", self._chat, methods=["POST"]),
-            Route("/v1/completions", self._text, methods=["POST"]),
-            Route("/metrics", self._metrics),
-        ]
-        return Starlette(routes=routes)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._respond(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        path = request.scope["path"]
+        method, handler = self._routes.get(path, ("", None))
+        if handler and request.method == method:
+            return await handler(request)
+        if not handler:
+            return PlainTextResponse("Not Found", 404)
+        allow = {"allow": f"{method}, OPTIONS"}
+        if request.method == "OPTIONS":
+            return PlainTextResponse("", 200, allow)
+        return PlainTextResponse("Method Not Allowed", 405, allow)
 
     async def _ok(self, _: Request) -> Response:
-        return JSONResponse({})
+        return JSON({})
 
     async def _models(self, _: Request) -> Response:
-        model = {"id": self._model, "object": "model", "created": self._created,
+        model = {"id": self._model, "object": "model", "created": int(time.time()),
                  "owned_by": "vllm", "root": self._model, "parent": None}  # fmt: skip
-        return JSONResponse({"object": "list", "data": [model]})
+        return JSON({"object": "list", "data": [model]})
 
     async def _metrics(self, _: Request) -> Response:
         label = f'{{model_name="{self._model}"}}'
         return PlainTextResponse(f"vllm:request_success_total{label} {self._requests}\n")
 
     async def _chat(self, request: Request) -> Response:
-        return await self._complete(request, "chat.completion", "chatcmpl")
+        return await self._complete(await request.body(), is_chat=True)
 
     async def _text(self, request: Request) -> Response:
-        return await self._complete(request, "text_completion", "cmpl")
+        return await self._complete(await request.body(), is_chat=False)
 
-    async def _complete(self, request: Request, kind: str, prefix: str) -> Response:
+    async def _complete(self, raw: bytes, is_chat: bool) -> Response:
         try:
-            body = parsed(await request.body())
-            if not isinstance(body, dict):
-                raise ValueError("not an object")
-        except ValueError:
-            return _error(400, "BadRequestError", "failed to read and parse request body")
-        if body.get("model") != self._model:
-            message = f"The model `{body.get('model', '')}` does not exist."
-            return _error(404, "NotFoundError", message)
-        prompt = _prompt(body)
-        words, reason = self._answer(prompt, body)
+            asked = read(raw, is_chat, self._generation.echoes_any)
+        except JSONError as error:
+            return PlainTextResponse(f"Failed to read and parse request body, {error}", 400)
+        if refusal := asked.refusal(self._model, self._window):
+            code, message = refusal
+            error = {"message": message, "type": _ERRORS[code], "param": None, "code": code}
+            return JSON({"error": error}, code)
+        try:
+            await self._seats.take()
+        except Full:
+            text = "Failed to enqueue request, waiting requests queue is full"
+            return PlainTextResponse(text, 429)
         self._requests += 1
-        usage = {
-            "prompt_tokens": len(prompt),
-            "completion_tokens": len(words),
-            "total_tokens": len(prompt) + len(words),
-        }
-        head = {
-            "id": f"{prefix}-{uuid.uuid4()}",
-            "created": int(time.time()),
-            "model": self._model,
-        }
-        if body.get("stream"):
-            chunks = _chunks(head, kind, words, reason, usage, body)
-            return StreamingResponse(chunks, media_type="text/event-stream")
-        text = "".join(words).rstrip()
-        chat = {"message": {"role": "assistant", "content": text}}
-        choice: Object = {"index": 0, "finish_reason": reason}
-        choice |= chat if prefix == "chatcmpl" else {"text": text}
-        whole = {**head, "usage": usage, "object": kind, **self._transfer, "choices": [choice]}
-        return JSONResponse(whole)
-
-    def _answer(self, prompt: list[str], body: Object) -> tuple[list[str], str]:
-        words = prompt if self._mode == "echo" else _TOKEN.findall(_ANSWER)
-        most = body.get("max_completion_tokens") or body.get("max_tokens")
-        if most and len(words) > most:
-            return words[:most], "length"
-        return words, "stop"
-
-
-def _prompt(body: Object) -> list[str]:
-    """The tokens of the prompt, each with the space after it."""
-    if "prompt" in body:
-        return _TOKEN.findall(str(body["prompt"]))
-    contents = [str(m.get("content", "")) for m in body.get("messages") or []]
-    return [token for content in contents for token in _TOKEN.findall(content)]
-
-
-async def _chunks(
-    head: Object, kind: str, words: list[str], reason: str, usage: Object, body: Object
-) -> AsyncIterator[str]:
-    chunk = {**head, "object": f"{kind}.chunk" if kind.startswith("chat") else kind}
-
-    def event(choices: list[Object], **more: Any) -> str:
-        return f"data: {json.dumps({**chunk, 'choices': choices, **more})}\n\n"
-
-    yield event([{"index": 0, "delta": {"role": "assistant"}, "finish_reason": None}])
-    for word in words:
-        yield event([{"index": 0, "delta": {"content": word}, "finish_reason": None}])
-    yield event([{"index": 0, "delta": {}, "finish_reason": reason}])
-    if (body.get("stream_options") or {}).get("include_usage"):
-        yield event([], usage=usage)
-    yield "data: [DONE]\n\n"
-
-
-def _error(code: int, kind: str, message: str) -> Response:
-    error = {"object": "error", "message": message, "type": kind, "param": None, "code": code}
-    return JSONResponse(error, code)
+        said, reason = answer(asked, self._mode, self._generation)
+        made = Answer(asked, self._model, said, reason, self._generation)
+        if asked.is_stream:
+            return Stream(made, self._seats, self._headers)
+        self._seats.give_back()
+        return JSON(made.whole(), headers=self._headers)
 
 
 def main(argv: list[str]) -> None:
@@ -155,10 +193,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--model", required=True)
     parser.add_argument("--mode", choices=["random", "echo"], default="random")
-    parser.add_argument("--generation", choices=["0.6", "0.7"], default="0.6")
+    parser.add_argument("--max-model-len", type=int, default=WINDOW)
+    parser.add_argument("--max-num-seqs", type=int, default=SEATS)
+    parser.add_argument("--max-waiting-queue-length", type=int, default=QUEUE)
+    parser.add_argument("--generation", choices=list(GENERATIONS), default="0.6")
     parser.add_argument("--ssl-certfile")
     parser.add_argument("--ssl-keyfile")
     flags = parser.parse_args(argv)
-    app = Simulator(flags.model, flags.mode, flags.generation).app()
+    app = Simulator(flags.model, flags.mode, GENERATIONS[flags.generation], flags.max_model_len,
+                    flags.max_num_seqs, flags.max_waiting_queue_length, flags.port)  # fmt: skip
     tls = {"ssl_certfile": flags.ssl_certfile, "ssl_keyfile": flags.ssl_keyfile}
-    web.server(app, flags.port, **tls).run()
+    named = {"server_header": False, "headers": [("server", "fasthttp")]}
+    web.server(app, flags.port, **tls, **named).run()

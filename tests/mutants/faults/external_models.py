@@ -180,14 +180,14 @@ def _(module: Any) -> None:
 
 @fault("example-usage-wrong", "llmd_sim")
 def _(module: Any) -> None:
-    right = module.JSONResponse
+    right = module.JSON
 
-    def response(body: Object, *rest: Any) -> Any:
+    def response(body: Object, *rest: Any, **more: Any) -> Any:
         if "usage" in body:
             body["usage"]["completion_tokens"] += 1
-        return right(body, *rest)
+        return right(body, *rest, **more)
 
-    module.JSONResponse = response
+    module.JSON = response
 
 
 @fault("no-api-keys", "maas_api")

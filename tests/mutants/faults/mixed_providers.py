@@ -376,10 +376,7 @@ def _(module: Any) -> None:
 @fault("transfer-fields-of-old", "llmd_sim")
 def _(module: Any) -> None:
     """0.7 answers as 0.6 did."""
-    right = module.Simulator.__init__
-    module.Simulator.__init__ = lambda self, model, mode, generation: right(
-        self, model, mode, "0.6"
-    )
+    module.GENERATIONS = dict.fromkeys(module.GENERATIONS, module.GENERATIONS["0.6"])
 
 
 @fault("rule-without-tls", "llmisvc_controller")
