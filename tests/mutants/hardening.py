@@ -63,6 +63,7 @@ MUTANTS = [
     Mutant("deep-bodies-break-it", hd(34)),
     # What is broken then stays broken, for all that comes after.
     Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 60))),
+    Mutant("left-streams-keep-their-places", hd(49)),
     *(
         Mutant(name, hd(), outcomes={"HD-47": "present"}, apart=frozenset({SLOW_AUTHORINO}))
         for name in ("new-accounts-unseen", "ended-accounts-seen")

@@ -374,3 +374,10 @@ def _(module: Any) -> None:
         return [{"id": model["spec"]["model"]["name"]}]
 
     module.Models._asked = asked
+
+
+@fault("left-streams-keep-their-places", "llmd_sim")
+def _(module: Any) -> None:
+    """As upstream's releases: after five nobody is answered any more."""
+    for name in ("0.6", "0.7"):
+        module.GENERATIONS[name] = module.GENERATIONS[f"{name}-upstream"]

@@ -1,0 +1,140 @@
+"""Streams whose clients leave, and what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from fixtures.evidence import BACKEND, ID_HEADER, expect
+from fixtures.evidence.requirements import requirement
+from fixtures.found import only
+from fixtures.kube import Kube
+from fixtures.stack import CHAT, PATIENCE_SECONDS, TIER_PREFIX, WISH_HEADER, Identity, Stack
+from fixtures.stack.grants import granted
+from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
+from suites.hardening.routes import ROUTE, ModelRoute, model_routes, models
+
+STREAMS = 12  # llm-d-inference-sim answers five at a time
+LEFT_SECONDS = 0.5  # who waits for what is buffered on its way leaves then
+ANSWERED_SECONDS = 5.0
+ROUTER = "auto"  # the model's name where a router chooses it
+NOTHING_CAME = 0
+# Nearly as long as a window of 1024 tokens lets it be; slow where a recorder writes it.
+LONG = {"stream": True, "max_tokens": 900, "ignore_eos": True}
+SLOW = {"sse": "pieces", "text": "word " * 20}
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A user of one route's model."""
+
+    stack: Stack
+    route: ModelRoute
+    user: Identity
+    model: str
+
+    def leave(self) -> int:
+        """Ask for a stream, and go away at its first bytes, or when none come soon; its status."""
+        try:
+            with self._asked(LEFT_SECONDS, **LONG) as answer:
+                next(answer.iter_raw(), b"")
+                return answer.status_code
+        except httpx.ReadTimeout:
+            return NOTHING_CAME
+
+    def ask(self) -> int:
+        """The status of an answer that is waited for."""
+        try:
+            with self._asked(patiently(ANSWERED_SECONDS), max_tokens=10) as answer:
+                answer.read()
+                return answer.status_code
+        except httpx.ReadTimeout:
+            return NOTHING_CAME
+
+    def _asked(self, seconds: float, **more: Any) -> contextlib.AbstractContextManager[Any]:
+        message = {"role": "user", "content": "Hello"}
+        headers = {
+            "authorization": f"Bearer {self.user.token.reveal()}",
+            ID_HEADER: "conformance-left-streams",
+            WISH_HEADER: json.dumps(SLOW if "stream" in more else {}),
+        }
+        return self.stack.https.stream(
+            "POST",
+            self.route.path + CHAT,
+            json={"model": self.model, "messages": [message], **more},
+            headers=headers,
+            timeout=httpx.Timeout(REQUEST_SECONDS, read=seconds),
+        )
+
+
+@pytest.fixture
+def member(kube: Kube, stack: Stack) -> Iterator[Identity]:
+    """An enterprise user who may use every model."""
+    user = stack.account_token(f"{TIER_PREFIX}enterprise")
+    with contextlib.ExitStack() as rights:
+        for namespace, names in models(kube).items():
+            rights.enter_context(granted(kube, user, namespace, names))
+        yield user
+
+
+@requirement("HD-49")
+def test_streams_that_are_left_cost_nothing(kube: Kube, stack: Stack, member: Identity) -> None:
+    """At every route to a model: streams that nobody reads on, and then a question."""
+    routes = model_routes(kube)
+    expect(bool(routes), BACKEND, "routes to models on the MaaS gateway", "none")
+    problems = {}
+    for route in routes:
+        if problem := _problem(stack, route, member):
+            _renew(kube, route)
+            if kube.get(*ROUTE, route.namespace, route.name):  # else a test's, and gone with it
+                problems[str(route)] = problem
+    expect(
+        not problems, BACKEND, f"an answer after {STREAMS} streams that were left", f"{problems}"
+    )
+
+
+def _problem(stack: Stack, route: ModelRoute, user: Identity) -> str:
+    """What is wrong with the model behind a route; "" for nothing."""
+    try:
+        asker = Asker(stack, route, user, _model(stack, route, user))
+        for _ in range(STREAMS):
+            status = _in_turn(f"a stream of {route}", asker.leave)
+            if status not in (200, NOTHING_CAME):
+                return f"status {status} for a stream"
+        status = _in_turn(f"an answer of {route}", asker.ask)
+    except WaitTimeout as error:
+        return str(error)
+    return "" if status == 200 else f"status {status}" if status else "no answer"
+
+
+def _model(stack: Stack, route: ModelRoute, user: Identity) -> str:
+    """The model's own name for itself."""
+    if not route.path:
+        return ROUTER
+    listing = until(
+        f"the models of {route}",
+        lambda: stack.send("GET", f"{route.path}/v1/models", user),
+        lambda seen: seen.status == 200,
+        ENFORCED_SECONDS,
+        every=PATIENCE_SECONDS,
+    )
+    return str(only(listing.listed(), "model")["id"])
+
+
+def _in_turn(what: str, ask: Any) -> int:
+    """Again while Authorino has no time to ask who that is (HD-35)."""
+    return until(what, ask, lambda status: status != 401, ENFORCED_SECONDS, every=PATIENCE_SECONDS)
+
+
+def _renew(kube: Kube, route: ModelRoute) -> None:
+    """Other Pods for a model that has had enough, for the tests to come."""
+    if route.owner:
+        labels = {"app.kubernetes.io/name": route.owner}
+        for pod in kube.all("v1", "Pod", route.namespace, labels):
+            kube.delete("v1", "Pod", route.namespace, pod["metadata"]["name"])
