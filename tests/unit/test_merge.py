@@ -65,6 +65,10 @@ def test_the_whole_is_as_if_it_had_run_at_once(
     out = tmp_path / "out"
     words = [*map(str, parts(tmp_path, of=3)), f"--out={out}", f"--history={tmp_path / 'past'}"]
     assert merge.main(words) == 1
+    for known, code in (("MP-28", 0), ("MP-29", 1)):
+        baseline = tmp_path / f"{known}.yaml"
+        baseline.write_text(f"[{{id: {known}, says: nonconformant, because: so}}]")
+        assert merge.main([*words, f"--baseline={baseline}"]) == code
     assert "red: MP-28" in capsys.readouterr().out
     at_once = written(judge(KNOWN, results()))
     together = load(out / "conformance.yaml")
