@@ -85,5 +85,12 @@ MUTANTS = [
         outcomes={"HD-45": "closed"},
         images={EGRESS: "envoy_controller --generation mended"},
     ),
+    Mutant("prefixes-without-their-slash", hd(), outcomes={"HD-54": "closed"}),
+    Mutant("an-escaped-slash-mints", hd(51)),
+    Mutant("one-operation-of-one-model-is-open", hd(51), hd(52)),
+    Mutant("one-method-of-one-bridge-is-open", hd(51)),
+    Mutant("one-listener-has-no-policy-for-keys", hd(51)),
+    Mutant("rights-for-one-operation-are-not-asked-for", hd(52)),
+    Mutant("one-bridge-knows-accounts-for-ever", hd(53)),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

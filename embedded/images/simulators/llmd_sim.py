@@ -172,8 +172,8 @@ class Simulator:
             return PlainTextResponse(f"Failed to read and parse request body, {error}", 400)
         if refusal := asked.refusal(self._model, self._window):
             code, message = refusal
-            error = {"message": message, "type": _ERRORS[code], "param": None, "code": code}
-            return JSON({"error": error}, code)
+            body = {"message": message, "type": _ERRORS[code], "param": None, "code": code}
+            return JSON({"error": body}, code)
         try:
             await self._seats.take()
         except Full:
@@ -202,6 +202,6 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     app = Simulator(flags.model, flags.mode, GENERATIONS[flags.generation], flags.max_model_len,
                     flags.max_num_seqs, flags.max_waiting_queue_length, flags.port)  # fmt: skip
-    tls = {"ssl_certfile": flags.ssl_certfile, "ssl_keyfile": flags.ssl_keyfile}
-    named = {"server_header": False, "headers": [("server", "fasthttp")]}
+    tls: dict[str, Any] = {"ssl_certfile": flags.ssl_certfile, "ssl_keyfile": flags.ssl_keyfile}
+    named: dict[str, Any] = {"server_header": False, "headers": [("server", "fasthttp")]}
     web.server(app, flags.port, **tls, **named).run()

@@ -1,0 +1,196 @@
+"""Everything that can be asked of a gateway, wherever its routes lead: the surface that sentences
+with *nobody* and *no* in them are judged over."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from fixtures.clusters import Access
+from fixtures.evidence import ID_HEADER
+from fixtures.kube import Kube
+from fixtures.stack import CHAT, Identity, Stack
+from fixtures.stack.gateways import MAAS_GATEWAY, client, endpoint
+from fixtures.stack.surface import Entrance, entrances
+
+SIDE_BY_SIDE = 8
+# Only a server behind the gateway makes Envoy say how long it took.
+ANSWERED_BEHIND = "x-envoy-upstream-service-time"
+_QUESTION = {
+    "model": "auto",  # vSR's; who serves another says that it has none, and has received it
+    "messages": [{"role": "user", "content": "Hello"}],
+    "prompt": "Hello",
+    "input": "Hello",
+    "max_tokens": 1,
+}
+# OpenAI's API, and what servers of models have beside it.
+_MODELS = [
+    ("POST", CHAT), ("POST", "/v1/completions"), ("POST", "/v1/embeddings"),
+    ("POST", "/v1/responses"), ("GET", "/v1/responses/x"), ("POST", "/v1/messages"),
+    ("GET", "/v1/models"), ("GET", "/v1/models/x"), ("POST", "/v1/moderations"),
+    ("POST", "/v1/images/generations"), ("POST", "/v1/audio/speech"),
+    ("POST", "/v1/audio/transcriptions"), ("GET", "/v1/files"), ("POST", "/v1/files"),
+    ("POST", "/v1/batches"), ("GET", "/v1/batches/x"), ("POST", "/v1/rerank"),
+    ("POST", "/v1/score"), ("POST", "/tokenize"), ("POST", "/v1/load_lora_adapter"),
+    ("GET", "/metrics"), ("GET", "/health"), ("GET", "/version"), ("GET", ""), ("GET", "/"),
+]  # fmt: skip
+_MAAS_API = [
+    ("GET", "/v1/models"), ("POST", "/v1/tokens"), ("DELETE", "/v1/tokens"),
+    ("GET", "/v1/api-keys"), ("POST", "/v1/api-keys"), ("GET", "/v1/api-keys/x"),
+    ("DELETE", "/v1/api-keys/x"), ("DELETE", "/v1/api-keys"), ("POST", "/v1/tiers/lookup"),
+    ("GET", "/health"), ("GET", ""), ("GET", "/"),
+]  # fmt: skip
+_METHODS = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "GET", "POST", "TRACE", "QUERY")
+_TRIED_WITH_ALL = {CHAT, "/v1/completions", "/v1/models", "/v1/tokens"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of one route: `route` is `namespace/name`, `path` goes out as it is."""
+
+    listener: str
+    host: str
+    route: str
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} ({self.route}, {self.listener})"
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A question, and what came of it; `behind` is whether a server behind the gateway answered."""
+
+    question: Question
+    status: int
+    behind: bool
+
+    def __str__(self) -> str:
+        whose = ", from behind the gateway" if self.behind else ""
+        return f"{self.question}: {self.status}{whose}"
+
+    @property
+    def is_let_in(self) -> bool:
+        """Whether somebody was served, or asked a server behind the gateway."""
+        return self.behind or self.status < 300
+
+
+def surface(kube: Kube) -> list[Entrance]:
+    """Every entrance of the MaaS gateway, whoever made its route, with a policy or without."""
+    return [one for one in entrances(kube) if one.gateway == MAAS_GATEWAY]
+
+
+def questions(found: Iterable[Entrance]) -> list[Question]:
+    """Each operation and method that a route can be asked, once for each listener and host."""
+    out: dict[Question, None] = {}
+    for one in found:
+        for method, path in _operations(one):
+            out[Question(one.listener, one.host, one.route, method, path)] = None
+    return list(out)
+
+
+def _operations(entrance: Entrance) -> Iterable[tuple[str, str]]:
+    known = _MAAS_API if "maas-api" in entrance.backends else _MODELS
+    base = base_of(entrance)
+    own = entrance.path.rstrip("/")
+    whole = [(method, base + path) for method, path in known]
+    # A prefix without its last slash is a gap of its own: `at_the_prefix`.
+    named = [(method, path) for method, path in whole
+             if path.startswith(own) and path != entrance.path.removesuffix("/")]  # fmt: skip
+    yield from named
+    yield from ((one, entrance.path) for one in _METHODS if one != "TRACE")
+    for path in sorted({base + one for one in _TRIED_WITH_ALL} & {path for _, path in named}):
+        yield from ((method, path) for method in _METHODS)
+
+
+def at_the_prefix(found: Iterable[Entrance]) -> list[Question]:
+    """Of routes whose prefix ends with a slash, those for the prefix without it, which they serve
+    too (Gateway API, PathPrefix)."""
+    return [
+        Question(one.listener, one.host, one.route, method, one.path.rstrip("/"))
+        for one in found
+        if one.path.rstrip("/") and one.path.endswith("/")
+        for method in ("GET", "POST")
+    ]
+
+
+def base_of(entrance: Entrance) -> str:
+    """What stands before OpenAI's part of a path."""
+    return entrance.path.rstrip("/").partition("/v1")[0]
+
+
+def written(path: str) -> list[str]:
+    """Other ways to write a path, for a reader who decodes or tidies too much or too little: at
+    each slash, in each part, and at its end."""
+    parts = path.strip("/").split("/")
+    found = []
+    for at in range(len(parts)):
+        before, here, after = parts[:at], parts[at], parts[at + 1 :]
+        for joined in ("%2f", "%2F", "//", "/./", "/%2e/", "\\", "%5c", "/x/../", "/x/..%2f"):
+            found.append("".join(f"/{one}" for one in before) + joined + "/".join(parts[at:]))
+        odd = [f"{here};x", f"{here[:-1]}%{ord(here[-1]):02x}", f"%{ord(here[0]):02X}{here[1:]}",
+               here.upper(), f"{here}%00", f"{here}%20", f"{here}%09", f"{here}."]  # fmt: skip
+        found += ["/" + "/".join([*before, one, *after]) for one in odd]
+    found += [path + end for end in ("/", "//", "?x=1", "?", "#x", "%3fx", ";")]
+    return [one for one in dict.fromkeys(found) if one != path]
+
+
+class Asker:
+    """Asks many questions side by side, of which backends know by one id."""
+
+    def __init__(self, kube: Kube, access: Access, stack: Stack) -> None:
+        self._stack = stack
+        self._clients = {
+            name: client(endpoint(kube, access, *MAAS_GATEWAY, name), access)
+            for name in _listeners(kube)
+        }
+        self.id = f"conformance-{uuid.uuid4()}"
+
+    def renew(self) -> None:
+        """Let what comes now have an id of its own."""
+        self.id = f"conformance-{uuid.uuid4()}"
+
+    def close(self) -> None:
+        for one in self._clients.values():
+            one.close()
+
+    def ask(
+        self,
+        asked: Iterable[Question],
+        identity: Identity | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> list[Answered]:
+        """All the answers, in the questions' order."""
+        sent = {ID_HEADER: self.id, **(headers or {})}
+        if identity:
+            sent["authorization"] = f"Bearer {identity.token.reveal()}"
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            return list(pool.map(lambda one: self._answered(one, sent), asked))
+
+    def _answered(self, one: Question, sent: dict[str, str]) -> Answered:
+        body: Any = _QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
+        if "maas-api" in one.path and body:
+            body = {"expiration": "10m"}
+        gateway = self._clients[one.listener]
+        try:
+            answer = gateway.request(
+                one.method, "/", headers={**sent, "host": one.host}, json=body,
+                extensions={"target": one.path.encode()},
+            )  # fmt: skip
+        except httpx.RemoteProtocolError:
+            return Answered(one, 499, False)  # the gateway ended the connection
+        return Answered(one, answer.status_code, ANSWERED_BEHIND in answer.headers)
+
+    def received(self) -> list[str]:
+        """What recorders received of all that: `backend: METHOD path`."""
+        return [f"{r.backend}: {r.method} {r.path}" for r in self._stack.records(self.id)]
+
+
+def _listeners(kube: Kube) -> list[str]:
+    return sorted({one.listener for one in surface(kube)})
