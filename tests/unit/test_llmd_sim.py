@@ -127,7 +127,7 @@ def test_what_is_no_json_is_refused_in_plain_text(raw: bytes, words: str) -> Non
         {"messages": ["x"]}, {"stream": "yes"}, {"stream": 1}, {"model": 5}, {"stream_options": []},
         {"stream_options": {"include_usage": 1}}, {"messages": [{"role": 5}]},
         {"messages": [{"content": 5}]}, {"messages": [{"content": ["x"]}]}, {"ignore_eos": 1},
-        {"logprobs": 1}, {"remote_block_ids": [1]},
+        {"logprobs": 1}, {"remote_block_ids": [1]}, {"tools": "x"},
     ],
     ids=str,
 )  # fmt: skip
@@ -307,6 +307,15 @@ def test_0_7_has_one_id_and_its_own_field() -> None:
     assert (text["kv_transfer_params"], "remote_host" in text) == (None, False)
 
 
+def test_a_transfer_s_fields_are_each_generation_s_own() -> None:
+    """The other's are nobody's, whatever they are."""
+    new = {**HI, "kv_transfer_params": 5}
+    old = {**HI, "do_remote_decode": 5}
+    for generation, statuses in (("0.6", [200, 400]), ("0.7", [400, 200])):
+        app = simulator(generation=generation)
+        assert [ask(body, app=app).status_code for body in (new, old)] == statuses
+
+
 def test_0_7_echoes_the_whole() -> None:
     app = simulator("echo", "0.7")
     last = {"model": "m", "messages": [{"role": "system", "content": "be nice"}], "max_tokens": 1}
@@ -327,11 +336,33 @@ def test_0_7_echoes_the_whole() -> None:
         ("GET", CHAT, 405, "Method Not Allowed", "POST, OPTIONS"),
         ("GET", "/other", 404, "Not Found", None),
         ("OPTIONS", "/other", 404, "Not Found", None),
+        ("GET", "/x/..//health", 200, "{}", None),
+        ("GET", "/v1/.././/health", 200, "{}", None),
+        ("POST", "/v1//models", 405, "Method Not Allowed", "GET, OPTIONS"),
     ],
 )
 def test_methods(method: str, path: str, status: int, text: str, allow: str | None) -> None:
     answer = ask(b"", path, method)
     assert (answer.status_code, answer.text, answer.headers.get("allow")) == (status, text, allow)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "place"),
+    [
+        ("GET", "/health/", 301, "/health"),
+        ("GET", "/v1/models/?x=1", 301, "/v1/models"),
+        ("GET", "/V1/Models?x=1", 301, "/v1/models?x=1"),
+        ("POST", "/v1/chat/completions/", 307, CHAT),
+        ("POST", "/health/", 404, None),
+    ],
+)
+def test_another_spelling_is_elsewhere(
+    method: str, path: str, status: int, place: str | None
+) -> None:
+    answer = ask(b"", path, method)
+    found = answer.headers.get("location")
+    assert (answer.status_code, found) == (status, place and f"http://sim{place}")
+    assert "content-type" not in answer.headers or place is None
 
 
 def test_pods_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from embedded.images.maas.go_json import encode
 from embedded.images.simulators.llmd_requests import Asked, tokens
 
 Object = dict[str, Any]
-CHAT = "chatcmpl-"
 # The text of the external-models quickstart's example: two of upstream's sentences. A second
 # sentence's first token has the blank before it.
 _SENTENCES = ("Today it is partially cloudy and raining.", "Testing, testing 1,2,3")
@@ -29,19 +28,20 @@ _STOP, _LENGTH = "stop", "length"
 class Generation:
     """What releases do differently.
 
-    `transfer`: where a prefill on another server was, which here there is none.
-    `text_id`: what ids of text completions begin with. `one_id`: a stream's events have one id;
-    otherwise each its own. `cuts_echo`: an echo is cut to what was asked for; otherwise it is
-    whole. `echoes_any`: without a user's message the last one is echoed; otherwise nothing.
+    `is_0_6`: the fields of a transferred KV cache are apart, each event of a stream has an id of
+    its own, ids of text completions begin as those of chats, an echo is cut to what was asked for,
+    and is empty without a user's message. 0.7 has these fields in one and one id for a stream, and
+    echoes whole, if need be another's message.
     `forgets_seats`: who leaves a stream takes the place among those that are answered with him.
     """
 
-    transfer: Object = field(default_factory=lambda: {"kv_transfer_params": None})
-    text_id: str = "cmpl-"
-    one_id: bool = True
-    cuts_echo: bool = False
-    echoes_any: bool = True
+    is_0_6: bool
     forgets_seats: bool = False
+
+    @property
+    def transfer(self) -> Object:
+        """Where a prefill on another server was, which here there is none."""
+        return _TRANSFER_0_6 if self.is_0_6 else {"kv_transfer_params": None}
 
 
 _TRANSFER_0_6 = {
@@ -52,18 +52,11 @@ _TRANSFER_0_6 = {
     "remote_host": "",
     "remote_port": 0,
 }
-
-
-def _of_0_6(forgets_seats: bool) -> Generation:
-    return Generation(_TRANSFER_0_6, CHAT, one_id=False, cuts_echo=True, echoes_any=False,
-                      forgets_seats=forgets_seats)  # fmt: skip
-
-
 GENERATIONS = {
-    "0.6": _of_0_6(False),
-    "0.6-upstream": _of_0_6(True),
-    "0.7": Generation(),
-    "0.7-upstream": Generation(forgets_seats=True),
+    "0.6": Generation(is_0_6=True),
+    "0.6-upstream": Generation(is_0_6=True, forgets_seats=True),
+    "0.7": Generation(is_0_6=False),
+    "0.7-upstream": Generation(is_0_6=False, forgets_seats=True),
 }
 
 
@@ -71,7 +64,7 @@ def answer(asked: Asked, mode: str, generation: Generation) -> tuple[list[str], 
     """(tokens, why they end)."""
     if mode == "echo":
         said = tokens(asked.echoed)
-        if not generation.cuts_echo:
+        if not generation.is_0_6:
             return said, _STOP if asked.most is None or len(said) < asked.most else _LENGTH
         if asked.most is None or len(said) <= asked.most:
             return said, _STOP
@@ -136,7 +129,7 @@ class Answer:
         return self._data(one, [_choice(reason, more)], None)
 
     def _data(self, one: str, choices: list[Object], usage: Object | None) -> bytes:
-        own = one if self.generation.one_id else self._id()
+        own = self._id() if self.generation.is_0_6 else one
         kind = "chat.completion.chunk" if self.asked.is_chat else "text_completion"
         return b"data: " + encode(self._body(own, kind, choices, usage)) + b"\n\n"
 
@@ -145,7 +138,8 @@ class Answer:
         return {**head, "object": kind, **self.generation.transfer, "choices": choices}
 
     def _id(self) -> str:
-        return (CHAT if self.asked.is_chat else self.generation.text_id) + str(uuid.uuid4())
+        is_chat = self.asked.is_chat or self.generation.is_0_6
+        return f"{'chatcmpl' if is_chat else 'cmpl'}-{uuid.uuid4()}"
 
 
 def _choice(reason: str | None, more: Object) -> Object:

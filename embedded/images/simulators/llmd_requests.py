@@ -3,7 +3,8 @@
 Upstream: llm-d/llm-d-inference-sim v0.6.1, `pkg/openai-server-api/request.go`, `validateRequest` in
 `pkg/llm-d-inference-sim/server.go`, `Tokenize` in `pkg/common/utils.go`; v0.7.1 has the fields of a
 transferred KV cache in one, `kv_transfer_params`.
-Left out: where in a nested value an error is, tools, log probabilities (but for their types).
+Left out: the whole path to a field in what is said of it, tools, log probabilities (but for their
+types).
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ class Asked:
         return None
 
 
-def read(raw: bytes, is_chat: bool, names_any: bool = False) -> Asked:
-    """A body; raises JSONError. `names_any`: where no message is a user's the last is echoed."""
+def read(raw: bytes, is_chat: bool, is_0_6: bool = True) -> Asked:
+    """A body; raises JSONError. After 0.6 the last message is echoed where none is a user's."""
     try:
-        found = (_CHAT if is_chat else _TEXT).decode(whole(raw).raw)
+        found = _BODIES[is_chat, is_0_6].decode(whole(raw).raw)
     except JSONError as error:
         if str(error) == "unexpected EOF":  # a decoder's words
             raise JSONError("unexpected end of JSON input") from None
@@ -87,7 +88,7 @@ def read(raw: bytes, is_chat: bool, names_any: bool = False) -> Asked:
         is_chat=is_chat,
         model=found.get("model", ""),
         prompt="".join(f"{text} " for text in texts) if is_chat else found.get("prompt", ""),
-        echoed=_last(users or (texts if names_any else [])) if is_chat else found.get("prompt", ""),
+        echoed=_last(users or ([] if is_0_6 else texts)) if is_chat else found.get("prompt", ""),
         most=most,
         is_stream=found.get("stream", False),
         wants_usage=found.get("stream_options", {}).get("include_usage", False),
@@ -172,21 +173,27 @@ _COMMON: dict[str, Read] = {
     "model": string,
     "ignore_eos": _bool,
     "max_tokens": _int("int64"),
-    "kv_transfer_params": _struct(Struct("openaiserverapi.KVTransferParams", _TRANSFER)),
-    **_TRANSFER,
 }
 _MESSAGE = Struct("openaiserverapi.Message", {"role": string, "content": _content})
-_CHAT = Struct(
-    "openaiserverapi.ChatCompletionRequest",
-    {
-        **_COMMON,
-        "messages": _list(_MESSAGE),
-        "max_completion_tokens": _int("int64"),
-        "logprobs": _bool,
-        "top_logprobs": _int("int"),
-    },
-)
-_TEXT = Struct(
-    "openaiserverapi.TextCompletionRequest",
-    {**_COMMON, "prompt": string, "logprobs": _int("int")},
-)
+_TOOL = Struct("openaiserverapi.Tool", {"type": string})
+_OF_CHATS: dict[str, Read] = {
+    "messages": _list(_MESSAGE),
+    "max_completion_tokens": _int("int64"),
+    "tools": _list(_TOOL),
+    "logprobs": _bool,
+    "top_logprobs": _int("int"),
+}
+_IN_ONE = {"kv_transfer_params": _struct(Struct("openaiserverapi.KVTransferParams", _TRANSFER))}
+# By whether it is a chat, and whether it is for 0.6.
+_BODIES = {
+    (is_chat, is_0_6): Struct(
+        f"openaiserverapi.{'Chat' if is_chat else 'Text'}CompletionRequest",
+        {
+            **_COMMON,
+            **(_OF_CHATS if is_chat else {"prompt": string, "logprobs": _int("int")}),
+            **(_TRANSFER if is_0_6 else _IN_ONE),
+        },
+    )
+    for is_chat in (True, False)
+    for is_0_6 in (True, False)
+}

@@ -49,6 +49,13 @@ class JSON(Response):
         return encode(content)
 
 
+class Bare(Response):
+    """An answer without a body, and without its type."""
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        super().__init__(None, status, headers)
+
+
 class Full(Exception):
     """The queue has no place."""
 
@@ -104,6 +111,18 @@ class Stream(Response):
                 self._seats.give_back()
 
 
+def normal(path: str) -> str:
+    """A path as fasthttp understands it: without doubled slashes and dots."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    ends = "/" if parts and path.endswith(("/", "/.", "/..")) else ""
+    return "/" + "/".join(parts) + ends
+
+
 class Simulator:
     """An ASGI application for one served model."""
 
@@ -136,16 +155,29 @@ class Simulator:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        path = request.scope["path"]
+        path = normal(request.scope["path"])
         method, handler = self._routes.get(path, ("", None))
         if handler and request.method == method:
             return await handler(request)
-        if not handler:
+        if place := self._moved(request, path):
+            return Bare(301 if request.method == "GET" else 307, {"location": place})
+        if path == "/*":
+            method = "GET, POST"
+        if not method:
             return PlainTextResponse("Not Found", 404)
         allow = {"allow": f"{method}, OPTIONS"}
         if request.method == "OPTIONS":
-            return PlainTextResponse("", 200, allow)
+            return Bare(200, allow)
         return PlainTextResponse("Method Not Allowed", 405, allow)
+
+    def _moved(self, request: Request, path: str) -> str:
+        """Where there is a handler for this path in other letters, or with a slash too many."""
+        wanted = path[:-1] if path.endswith("/") else path
+        for known, (method, _) in self._routes.items():
+            if known == wanted.lower() and known != path and method == request.method:
+                query = f"?{request.url.query}" if request.url.query and wanted != known else ""
+                return f"{request.url.scheme}://{request.headers.get('host', '')}{known}{query}"
+        return ""
 
     async def _ok(self, _: Request) -> Response:
         return JSON({})
@@ -167,13 +199,13 @@ class Simulator:
 
     async def _complete(self, raw: bytes, is_chat: bool) -> Response:
         try:
-            asked = read(raw, is_chat, self._generation.echoes_any)
+            asked = read(raw, is_chat, self._generation.is_0_6)
         except JSONError as error:
             return PlainTextResponse(f"Failed to read and parse request body, {error}", 400)
         if refusal := asked.refusal(self._model, self._window):
             code, message = refusal
-            body = {"message": message, "type": _ERRORS[code], "param": None, "code": code}
-            return JSON({"error": body}, code)
+            told = {"message": message, "type": _ERRORS[code], "param": None, "code": code}
+            return JSON({"error": told}, code)
         try:
             await self._seats.take()
         except Full:
@@ -202,6 +234,10 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     app = Simulator(flags.model, flags.mode, GENERATIONS[flags.generation], flags.max_model_len,
                     flags.max_num_seqs, flags.max_waiting_queue_length, flags.port)  # fmt: skip
-    tls: dict[str, Any] = {"ssl_certfile": flags.ssl_certfile, "ssl_keyfile": flags.ssl_keyfile}
-    named: dict[str, Any] = {"server_header": False, "headers": [("server", "fasthttp")]}
-    web.server(app, flags.port, **tls, **named).run()
+    more: dict[str, Any] = {
+        "ssl_certfile": flags.ssl_certfile,
+        "ssl_keyfile": flags.ssl_keyfile,
+        "server_header": False,
+        "headers": [("server", "fasthttp")],
+    }
+    web.server(app, flags.port, **more).run()
