@@ -42,6 +42,7 @@ from urllib.parse import parse_qs
 
 Object = dict[str, Any]
 REMEMBERED, REMEMBERED_LETTERS = 20_000, 16_384
+WINDOW = 32_768  # tokens, as it says; nothing is refused for it
 TLS = b"\x16"  # the first byte of a TLS handshake
 WISH = "x-conformance-recorder"
 ANSWER = "This is a recorded answer."
@@ -189,14 +190,29 @@ class Handler(BaseHTTPRequestHandler):
         return {"error": {"message": text, "type": "authentication_error", "code": code}}
 
     def _model(self) -> Object:
-        """As vLLM and llm-d-inference-sim say of a model; its making is the answer's time."""
+        """As vLLM says of a model (`entrypoints/openai`, ModelCard and ModelPermission), which is
+        what maas-api shows of it; its making is the answer's time."""
+        now, model = int(time.time()), self.server.flags.model
+        allowed = {"sampling": True, "logprobs": True, "view": True, "create_engine": False,
+                   "search_indices": False, "fine_tuning": False}  # fmt: skip
+        permission = {
+            "id": f"modelperm-{uuid.uuid4().hex}",
+            "object": "model_permission",
+            "created": now,
+            **{f"allow_{what}": is_allowed for what, is_allowed in allowed.items()},
+            "organization": "*",
+            "group": None,
+            "is_blocking": False,
+        }
         return {
-            "id": self.server.flags.model,
+            "id": model,
             "object": "model",
-            "created": int(time.time()),
+            "created": now,
             "owned_by": "vllm",
-            "root": self.server.flags.model,
+            "root": model,
             "parent": None,
+            "max_model_len": WINDOW,
+            "permission": [permission],
         }
 
     def _head(self, kind: str) -> Object:
