@@ -13,10 +13,15 @@ from fixtures.plugin import SUITES
 from reports.compare import load, seen
 from tests.conftest import ROOT
 
-DIFFER = [one for one in by_id(read_all(SUITES)).values() if one.releases]
-# Release → the image of its component, and its stand-in as that release is.
+EVERY = by_id(read_all(SUITES))
+NAMED = ("MP-35", "MP-36", "MG-15")  # what README tells of
+# Of the others one for each thing that is said: the rest are red for the same reason.
+SAID = {str(one.releases): one for one in reversed(EVERY.values()) if one.releases}
+DIFFER = list({one.id: one for one in (*SAID.values(), *(EVERY[name] for name in NAMED))}.values())
+# Release → the image of its component, and its stand-in as that release is: 0.11 in an Envoy that
+# buffers what Istio's does, where the embedded gateway's buffers all.
 STAND_INS = {
-    "wasm-shim 0.11": ("quay.io/kuadrant/wasm-shim", "wasm_shim --generation 0.11"),
+    "wasm-shim 0.11": ("quay.io/kuadrant/wasm-shim", "wasm_shim --holds-json 1048576"),
     "wasm-shim 0.12": ("quay.io/kuadrant/wasm-shim", "wasm_shim --generation 0.12"),
     "wasm-shim 0.14": ("quay.io/kuadrant/wasm-shim", "wasm_shim --generation 0.14"),
     "wasm-shim main": ("quay.io/kuadrant/wasm-shim", "wasm_shim --generation mended"),
