@@ -113,8 +113,7 @@ def of_a_deleted_account(stack: Stack, _: Access) -> Identity:
 
 
 def _deleted(stack: Stack, user: Identity) -> None:
-    namespace, name = user.username.split(":")[-2:]
-    stack.kube.delete("v1", "ServiceAccount", namespace, name)
+    stack.kube.delete("v1", "ServiceAccount", *stack.account_of(user.token.reveal()))
 
 
 def that_expired(stack: Stack, access: Access) -> Identity:

@@ -75,7 +75,11 @@ def test_a_modules_source_is_got_once(server: Server) -> None:
     assert server.asked == ["/x/1.2.3.tar.gz"]
 
 
-@pytest.mark.parametrize("found", [None, b"no archive", archive(a="b")[:60]])
+@pytest.mark.parametrize(
+    "found",
+    [None, b"no archive", archive(a="b")[:60]],
+    ids=["not-there", "no-archive", "half-an-archive"],
+)
 def test_a_source_that_cannot_be_got(server: Server, found: bytes | None) -> None:
     """One line with the place, and nothing half-got."""
     if found is not None:
