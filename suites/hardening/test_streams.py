@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +89,11 @@ def test_streams_that_are_left_cost_nothing(kube: Kube, stack: Stack, member: Id
     """At every route to a model: streams that nobody reads on, and then a question."""
     routes = model_routes(kube)
     expect(bool(routes), BACKEND, "routes to models on the MaaS gateway", "none")
+    with ThreadPoolExecutor(len(routes)) as pool:  # Authorino's turns are each route's own
+        found = list(pool.map(lambda route: _problem(stack, route, member), routes))
     problems = {}
-    for route in routes:
-        if problem := _problem(stack, route, member):
+    for route, problem in zip(routes, found, strict=True):
+        if problem:
             _renew(kube, route)
             if kube.get(*ROUTE, route.namespace, route.name):  # else a test's, and gone with it
                 problems[str(route)] = problem
@@ -127,7 +130,7 @@ def _model(stack: Stack, route: ModelRoute, user: Identity) -> str:
     return str(only(listing.listed(), "model")["id"])
 
 
-def _in_turn(what: str, ask: Any) -> int:
+def _in_turn(what: str, ask: Callable[[], int]) -> int:
     """Again while Authorino has no time to ask who that is (HD-35)."""
     return until(what, ask, lambda status: status != 401, ENFORCED_SECONDS, every=PATIENCE_SECONDS)
 

@@ -23,24 +23,27 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from embedded import web
-from embedded.images.simulators import go_bodies
+from embedded.images.maas.go_json import JSONError, Struct, encode, string
 
 _CONTENTS = (
     "The API key was validated successfully. This is a simulated response.",
     "Today it is partially cloudy and raining. Testing, testing 1,2,3",
 )
+_BODY = Struct("main.body", {"model": string})
 
 
 class Dropped(Exception):
     """The handler panicked: there is no answer."""
 
 
-class Answer(go_bodies.GoResponse):
+class Answer(Response):
     """JSON of Go's maps: sorted, and with a line's end."""
+
+    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        return super().render(_sorted(content)) + b"\n"
+        return encode(_sorted(content)) + b"\n"
 
 
 class Provider:
@@ -91,8 +94,8 @@ class Provider:
 
     def _completion(self, raw: bytes) -> Response:
         try:
-            asked = go_bodies.read(raw, alone=False).get("model", str, "")
-        except ValueError:
+            asked = _BODY.decode(raw).get("model", "")
+        except JSONError:
             asked = ""
         prompt, completion = random.randint(1, 5), random.randint(5, 24)
         choice = {
@@ -133,7 +136,6 @@ def main(argv: list[str]) -> None:
     flags = parser.parse_args(argv)
     if not flags.api_key:
         sys.exit("provider-sim: --api-key is wanted")
-    go_bodies.deep()
 
     def drop(client: Any) -> None:
         for connection in server.server_state.connections:
