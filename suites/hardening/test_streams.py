@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -21,13 +22,16 @@ from fixtures.stack.grants import granted
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from suites.hardening.routes import ROUTE, ModelRoute, model_routes, models
 
-STREAMS = 12  # llm-d-inference-sim answers five at a time
+STREAMS = 16  # llm-d-inference-sim answers five at a time
 LEFT_SECONDS = 0.5  # who waits for what is buffered on its way leaves then
 ANSWERED_SECONDS = 5.0
 ROUTER = "auto"  # the model's name where a router chooses it
 NOTHING_CAME = 0
-# Nearly as long as a window of 1024 tokens lets it be; slow where a recorder writes it.
+# Nearly as long as a window of 1024 tokens lets it be. A simulator has written that before its
+# client has seen the first of it, unless it says so much of each token that no buffer holds it; a
+# model that refuses to takes its time anyway. Slow where a recorder writes it.
 LONG = {"stream": True, "max_tokens": 900, "ignore_eos": True}
+MUCH = {"logprobs": True, "top_logprobs": 500}
 SLOW = {"sse": "pieces", "text": "word " * 20}
 
 
@@ -40,10 +44,10 @@ class Asker:
     user: Identity
     model: str
 
-    def leave(self) -> int:
+    def leave(self, **more: Any) -> int:
         """Ask for a stream, and go away at its first bytes, or when none come soon; its status."""
         try:
-            with self._asked(LEFT_SECONDS, **LONG) as answer:
+            with self._asked(LEFT_SECONDS, **LONG, **more) as answer:
                 next(answer.iter_raw(), b"")
                 return answer.status_code
         except httpx.ReadTimeout:
@@ -106,9 +110,12 @@ def _problem(stack: Stack, route: ModelRoute, user: Identity) -> str:
     """What is wrong with the model behind a route; "" for nothing."""
     try:
         asker = Asker(stack, route, user, _model(stack, route, user))
+        more = MUCH
         for _ in range(STREAMS):
-            status = _in_turn(f"a stream of {route}", asker.leave)
-            if status not in (200, NOTHING_CAME):
+            status = _in_turn(f"a stream of {route}", partial(asker.leave, **more))
+            if status == 400 and more:
+                more = {}
+            elif status not in (200, NOTHING_CAME):
                 return f"status {status} for a stream"
         status = _in_turn(f"an answer of {route}", asker.ask)
     except WaitTimeout as error:
