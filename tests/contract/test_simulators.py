@@ -70,11 +70,12 @@ def test_local_simulator(base: Stack, user: Identity) -> None:
 
 @pytest.mark.parametrize("include", [True, False])
 def test_stream_reports_usage_only_when_asked(base: Stack, user: Identity, include: bool) -> None:
-    """Without include_usage a streamed answer consumes no budget."""
+    """Without include_usage a streamed answer consumes no budget; every event has a usage, null in
+    all but that one."""
     options: dict[str, Any] = {"stream_options": {"include_usage": True}} if include else {}
     text = base.chat(LOCAL, user, stream=True, **options).expect_status(200).response.text
     events = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: {")]
-    assert [e["usage"]["total_tokens"] > 0 for e in events if "usage" in e] == [True] * include
+    assert [e["usage"]["total_tokens"] > 0 for e in events if e["usage"]] == [True] * include
     assert text.endswith("data: [DONE]\n\n")
 
 
