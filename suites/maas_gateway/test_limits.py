@@ -15,7 +15,7 @@ from fixtures.kube import Kube
 from fixtures.stack import Identity, Stack
 from fixtures.stack.local_models import local_model
 from fixtures.stack.windows import refused_shortly_before
-from fixtures.waiting import wait_until
+from fixtures.waiting import SETTLED_SECONDS, wait_until
 from suites.maas_gateway.models import SHARED
 
 UserOf = Callable[[str], Identity]
@@ -196,6 +196,7 @@ def test_stream_without_usage_consumes_nothing(stack: Stack, alice: Identity) ->
     """A stream of any length leaves the whole budget."""
     exchange = stack.chat(SHARED, alice, recorder={"total_tokens": 5000}, stream=True)
     assert reported_usage(exchange.expect_status(200)) == 0
+    time.sleep(SETTLED_SECONDS)  # a report would have come by now
     using(stack, alice, 99).expect_status(200)
     using(stack, alice, 1).expect_status(200)
 

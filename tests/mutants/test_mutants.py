@@ -128,6 +128,9 @@ def test_every_requirement_has_a_mutant() -> None:
 
 
 def test_every_defect_is_used() -> None:
-    """No fault and no folder lies about unused."""
-    folders = {folder.name for folder in MANIFESTS.iterdir()}
-    assert {m.name for m in MUTANTS if not m.is_claim} == folders | FAULTS.keys()
+    """No fault and no folder lies about unused. A promise has neither, and another program in an
+    image's place may have neither."""
+    named = {m.name for m in MUTANTS if not m.is_claim}
+    there = {folder.name for folder in MANIFESTS.iterdir()} | FAULTS.keys()
+    assert there <= named
+    assert named - there <= {m.name for m in MUTANTS if m.images}

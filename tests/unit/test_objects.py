@@ -18,6 +18,15 @@ STRANGERS = {"controllerName": "sigs.k8s.io/wg-ai-gateway-envoy-controller", "co
 
 
 class FakeKube:
+    def __init__(self, route: dict[str, Any]) -> None:
+        self.route = route
+
+    def serves(self, *_: str) -> bool:
+        return True
+
+    def get(self, *_: str) -> dict[str, Any]:
+        return self.route
+
     def controller_of(self, namespace: str, gateway: str) -> str:
         return str(GATEWAYS["controllerName"]) if (namespace, gateway) == ("b", "maas") else ""
 
@@ -35,11 +44,12 @@ def test_a_routes_status_is_its_gateways_controllers(
 ) -> None:
     """Policy controllers write beside it, and controllers of other Gateways."""
     route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
         "metadata": {"name": "bridge", "namespace": "a"},
         "spec": {"parentRefs": [{"name": "maas", "namespace": "b"}]},
         "status": {"parents": parents},
     }
-    kube: Any = FakeKube()
+    kube: Any = FakeKube(route)
     if said:
         with pytest.raises(AssertionError, match=said):
             parent_of(kube, route)
