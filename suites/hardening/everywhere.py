@@ -96,8 +96,7 @@ def questions(found: Iterable[Entrance]) -> list[Question]:
 
 
 def _operations(entrance: Entrance) -> Iterable[tuple[str, str]]:
-    known = _MAAS_API if "maas-api" in entrance.backends else _MODELS
-    base = base_of(entrance)
+    known, base = _MAAS_API if entrance.is_maas_api else _MODELS, entrance.base
     own = entrance.path.rstrip("/")
     whole = [(method, base + path) for method, path in known]
     # A prefix without its last slash is a gap of its own: `at_the_prefix`.
@@ -118,11 +117,6 @@ def at_the_prefix(found: Iterable[Entrance]) -> list[Question]:
         if one.path.rstrip("/") and one.path.endswith("/")
         for method in ("GET", "POST")
     ]
-
-
-def base_of(entrance: Entrance) -> str:
-    """What stands before OpenAI's part of a path."""
-    return entrance.path.rstrip("/").partition("/v1")[0]
 
 
 def written(path: str) -> list[str]:

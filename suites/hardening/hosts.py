@@ -70,10 +70,9 @@ class Answer:
 
 def operations(entrance: Entrance) -> dict[tuple[str, str], Operation]:
     """What there is to ask for below the path that a rule matches, by method and whole path."""
-    known = MAAS_API if "maas-api" in entrance.backends else MODELS
-    before, version, rest = entrance.path.rstrip("/").partition("/v1/")
-    fit = [one for one in known if one[1].startswith(f"{version}{rest}")]
-    found = {(one[0], before + one[1]): one for one in fit}
+    known = MAAS_API if entrance.is_maas_api else MODELS
+    whole = {(one[0], entrance.base + one[1]): one for one in known}
+    found = {at: one for at, one in whole.items() if at[1].startswith(entrance.path.rstrip("/"))}
     return found or {("GET", entrance.path): ("GET", entrance.path, {}, None)}
 
 

@@ -2,14 +2,12 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.clusters import Access
 from fixtures.evidence import EGRESS, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
@@ -24,9 +22,7 @@ from fixtures.waiting import (
     WaitTimeout,
     until,
 )
-from manifests import FOLDER
 from suites.external_models.backends import Backends
-from suites.mixed_providers.providers import ALL
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 HOST = "openai-simulator.external-models.svc.cluster.local"
@@ -99,16 +95,6 @@ def strangers(
                 name = f"{route['metadata']['namespace']}/{route['metadata']['name']}"
                 strange.add(f"{entry['controllerName']} of {name} at {'/'.join(where)}")
     return strange
-
-
-@pytest.fixture
-def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The demo with recorders, seen in effect, to be ruined."""
-    access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
-    made = Stack(Kube(access.kubeconfig), access, ALL)
-    made.wait_in_effect(ALL)
-    yield made
-    made.close()
 
 
 def starts(kube: Kube) -> dict[str, int]:

@@ -3,15 +3,13 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 
 import httpx
 import pytest
 
-from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
@@ -21,8 +19,7 @@ from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.paused import paused
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, SETTLED_SECONDS, until
-from manifests import FOLDER
-from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI
+from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 
@@ -38,16 +35,6 @@ EGRESS_PROXY = ("default", "envoy-poc-gateway")
 KNOCK_SECONDS = 0.01
 DOORS = [(LOCAL, {}), (OPENAI, {OPENAI.key_header: OPENAI.key.reveal()})]
 GATEWAY_POLICY = ("kuadrant.io/v1", "AuthPolicy", "openshift-ingress", "gateway-auth-policy")
-
-
-@pytest.fixture
-def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The demo with recorders, seen in effect."""
-    access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
-    made = Stack(Kube(access.kubeconfig), access, ALL)
-    made.wait_in_effect(ALL)
-    yield made
-    made.close()
 
 
 def scaled(kube: Kube, deployment: tuple[str, str], replicas: int) -> None:

@@ -20,7 +20,8 @@ from fixtures.kube import Kube
 from fixtures.stack import CHAT, PATIENCE_SECONDS, TIER_PREFIX, WISH_HEADER, Identity, Stack
 from fixtures.stack.grants import granted
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
-from suites.hardening.routes import ROUTE, ModelRoute, model_routes, models
+from manifests import Object
+from suites.hardening.routes import MODEL, ROUTE, ModelRoute, model_routes, models
 
 STREAMS = 16  # llm-d-inference-sim answers five at a time
 LEFT_SECONDS = 0.5  # who waits for what is buffered on its way leaves then
@@ -97,10 +98,10 @@ def test_streams_that_are_left_cost_nothing(kube: Kube, stack: Stack, member: Id
         found = list(pool.map(lambda route: _problem(stack, route, member), routes))
     problems = {}
     for route, problem in zip(routes, found, strict=True):
-        if problem:
-            _renew(kube, route)
-            if kube.get(*ROUTE, route.namespace, route.name):  # else a test's, and gone with it
-                problems[str(route)] = problem
+        made = kube.get(*ROUTE, route.namespace, route.name)
+        if problem and made:  # else it was a test's, and has gone with it
+            _renew(kube, made)
+            problems[str(route)] = problem
     expect(
         not problems, BACKEND, f"an answer after {STREAMS} streams that were left", f"{problems}"
     )
@@ -142,9 +143,10 @@ def _in_turn(what: str, ask: Callable[[], int]) -> int:
     return until(what, ask, lambda status: status != 401, ENFORCED_SECONDS, every=PATIENCE_SECONDS)
 
 
-def _renew(kube: Kube, route: ModelRoute) -> None:
+def _renew(kube: Kube, route: Object) -> None:
     """Other Pods for a model that has had enough, for the tests to come."""
-    if route.owner:
-        labels = {"app.kubernetes.io/name": route.owner}
-        for pod in kube.all("v1", "Pod", route.namespace, labels):
-            kube.delete("v1", "Pod", route.namespace, pod["metadata"]["name"])
+    namespace = route["metadata"]["namespace"]
+    for owner in route["metadata"].get("ownerReferences") or []:
+        if owner["kind"] == MODEL[1]:
+            for pod in kube.all("v1", "Pod", namespace, {"app.kubernetes.io/name": owner["name"]}):
+                kube.delete("v1", "Pod", namespace, pod["metadata"]["name"])

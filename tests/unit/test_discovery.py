@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from fixtures.clusters import ClusterError, Wanted
 from fixtures.clusters.existing.discovery import Discovery, discover, proxy_of, refusal
+from fixtures.clusters.existing.shared import mirrored
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
 from tests.unit.test_kubeconfig import config
@@ -225,6 +227,24 @@ def openshift(folder: Path, monkeypatch: pytest.MonkeyPatch, made: Object) -> Op
     path.write_text(yaml.safe_dump(made))
     monkeypatch.setenv("KUBECONFIG", str(path))
     return OpenShiftCluster(Wanted())
+
+
+def test_a_build_is_deployed_in_upstreams_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--image=NAME=REFERENCE`: what is deployed is pulled from there, and nothing else is."""
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(config("a", current="a")))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    pods = ({"image": "quay.io/a/b:v1"}, {"image": "quay.io/a/c:v1"})
+    mirrors = {"quay.io": "m.test/quay"}
+    with contextlib.closing(OpenShiftCluster(
+        Wanted(images=("quay.io/a/b=m.test/mine:dev",), deploys=pods, mirrors=mirrors)
+    )) as cluster:  # fmt: skip
+        chosen = cluster._wanted.mirrors
+    assert [mirrored(one, chosen)["image"] for one in pods] == [
+        "m.test/mine:dev", "m.test/quay/a/c:v1",
+    ]  # fmt: skip
 
 
 def test_an_api_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,13 @@ def test_a_build_has_a_name_and_a_source(option: str) -> None:
         builds([option], "IMAGE")
 
 
+def test_a_reference_in_upstreams_place_is_a_build() -> None:
+    """On OpenShift Pods show the reference that `--image` put there."""
+    mine = [Build("quay.io/a/b", "registry.test/mine:dev")]
+    (found,) = running({"registry.test/mine:dev": "sha256:1"}, {}, mine)
+    assert (found.kind, found.words) == ("build", "registry.test/mine:dev, sha256:1")
+
+
 def test_what_ran_is_named() -> None:
     """A build before all, a tag before its name, and upstream's own by its digest."""
     digest = "sha256:" + "0" * 64

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ def archive(**files: str) -> bytes:
     with tarfile.open(fileobj=out, mode="w:gz") as made:
         for name, text in files.items():
             entry = tarfile.TarInfo(f"x-1.2.3/{name}")
-            entry.size = len(text)
+            entry.size, entry.mode = len(text), 0o755
             made.addfile(entry, io.BytesIO(text.encode()))
     return out.getvalue()
 
@@ -101,6 +102,16 @@ def test_kind_is_got_as_pytest_kind_gets_it(
     assert (found.read_bytes(), found.stat().st_mode & 0o777) == (b"#!/bin/sh\n", 0o755)
     assert released.kind() == found
     assert server.asked == ["/kind"]
+
+
+def test_helm_is_got_out_of_its_release(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(released, "_HELM", f"{server.url}/helm-{{version}}-{{machine}}.tar.gz")
+    version = table().modules["helm"].version
+    server.files[f"/helm-{version}-{released.machine('-')}.tar.gz"] = archive(helm="#!/bin/sh\n")
+    found = released.helm()
+    assert os.access(found, os.X_OK)
+    assert found.read_text() == "#!/bin/sh\n"
 
 
 def test_programs_on_path_come_first(

@@ -25,9 +25,8 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from embedded import duration, web
+from embedded import duration, go_json, web
 from embedded.dial import client
-from embedded.images.maas import go_json
 from embedded.images.maas.api_keys import ApiKeys
 from embedded.images.maas.go_http import JSON, Router, header
 from embedded.images.maas.models import MODELS, ROUTES, Gateway, Models

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.images.maas.go_json import encode
+from embedded.go_json import encode
 from embedded.images.simulators.llmd_requests import Asked, tokens
 
 Object = dict[str, Any]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.images.maas.go_json import (
+from embedded.go_json import (
     JSONError,
     Mismatch,
     Read,

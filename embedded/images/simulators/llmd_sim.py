@@ -30,7 +30,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from embedded import web
-from embedded.images.maas.go_json import JSONError, encode
+from embedded.go_json import JSONError, encode
 from embedded.images.simulators.llmd_answers import GENERATIONS, Answer, Generation, answer
 from embedded.images.simulators.llmd_requests import read
 

@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from embedded import web
-from embedded.images.maas.go_json import JSONError, Struct, encode, string
+from embedded.go_json import JSONError, Struct, encode, string
 
 _CONTENTS = (
     "The API key was validated successfully. This is a simulated response.",

@@ -1,9 +1,10 @@
-"""JSON as Go's `encoding/json` reads and writes it, which users see in what maas-api takes.
+"""JSON as Go's `encoding/json` reads and writes it, which users see in what maas-api and the
+simulators take.
 
 Go 1.25 (`encoding/json` decode.go, scanner.go, stream.go). What differs from Python's: a decoder
 takes the first value and looks at nothing behind it; 10,000 levels are allowed; the keys of a
 struct are found whatever their case; null leaves a field as it is; NaN, Infinity and a byte order
-mark are errors; text that is no UTF-8 is none; and the words of the errors, which maas-api hands
+mark are errors; text that is no UTF-8 is none; and the words of the errors, which they hand
 on. Left out: offsets, numbers that overflow inside a value that nobody reads.
 """
 
