@@ -43,7 +43,10 @@ def render(folder: Path) -> list[Object]:
     return objects
 
 
-def identity(obj: Object) -> tuple[str, str, str, str]:
+Identity = tuple[str, str, str, str]
+
+
+def identity(obj: Object) -> Identity:
     """(apiVersion, kind, namespace, name)."""
     metadata = obj["metadata"]
     return (obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"])

@@ -51,7 +51,8 @@ class Run:
     of what was found on the cluster, `images` what ran under each image's name (image, kind, what),
     `date` is when it began (UTC, ISO 8601), and `shard` which
     part of the suite it was: (number, of how many), () for all of it; `unready` says what of that
-    which was deployed did not become ready."""
+    which was deployed did not become ready; `surface` the routes that were there when the tests
+    began (`fixtures.stack.surface.table`)."""
 
     cluster: str
     manifests: dict[str, str]
@@ -62,6 +63,7 @@ class Run:
     lost: str = ""
     shard: tuple[int, ...] = ()
     unready: list[str] = field(default_factory=list)
+    surface: list[dict[str, Any]] = field(default_factory=list)
 
 
 SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
@@ -78,6 +80,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
         "durationSeconds": round(run.seconds, 1),
         "cluster": {"name": run.cluster, "components": run.components, "images": run.images},
         "manifests": run.manifests,
+        "surface": run.surface,
         "profiles": [
             _profile(name, [v for v in verdicts if v.requirement.profile == name])
             for name in profiles
@@ -129,6 +132,7 @@ def _result(evidence: dict[str, Any]) -> TestResult:
         reason=evidence.get("reason", ""),
         outcomes=evidence.get("decided", {}),
         way=way,
+        tried=evidence.get("tried", {}),
     )
 
 

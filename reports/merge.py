@@ -56,6 +56,7 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
         seconds=max(part["durationSeconds"] for part in parts),
         lost="; ".join(part["lost"] for part in parts if "lost" in part),
         unready=list(dict.fromkeys(line for part in parts for line in part.get("unready", []))),
+        surface=parts[0].get("surface", []),
     )
 
 

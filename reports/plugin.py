@@ -22,6 +22,7 @@ from fixtures.plugin import (
     lost,
     readings_key,
     runs_suites,
+    seen_surface,
     unready,
 )
 from fixtures.secrets import redact
@@ -171,6 +172,8 @@ class _Collector:
                 self._session.config.stash[_tests_key].update(value)
             if name == "way" and isinstance(value, list | tuple):
                 result.way = [Hop(where, "", observed) for where, observed in value]
+            if name == "tried" and isinstance(value, dict):
+                result.tried = dict(value)
             if name == "failure" and isinstance(value, list | tuple):
                 result.failure = Failure(report.nodeid, *value)
         if report.failed:
@@ -259,6 +262,7 @@ def write(config: pytest.Config, verdicts: list[Verdict]) -> None:
         seconds=time.time() - began,
         lost=config.stash.get(_lost_key, ""),
         unready=unready(config),
+        surface=seen_surface(config),
         shard=config.getoption("--shard"),
     )
     text = conformance.render(run, verdicts)
@@ -309,7 +313,8 @@ def pytest_terminal_summary(
         ended = config.stash.get(_restarts_key, [])
         verdicts = _verdicts(config)
         ran = config.stash[access_key].ran if access_key in config.stash else []
-        summary.write(terminalreporter, verdicts, config.getoption("--reports"), ended, ran)
+        folder, routes = config.getoption("--reports"), seen_surface(config)
+        summary.write(terminalreporter, verdicts, folder, ended, ran, routes)
         if _baseline_key in config.stash:
             known = config.stash[_baseline_key]
             terminalreporter.write_line(summary.since_baseline(verdicts, known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from fixtures.clusters.programs import BUILD, STAND_IN
 from fixtures.evidence.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
 from fixtures.secrets import redact_prose
 from reports.causes import causes
+from reports.surface import rows
 
 QUOTED = 240  # letters of a sentence that are shown
 GATHERED = 4  # so many that are red are told once more by what was seen
@@ -30,9 +32,11 @@ def write(
     folder: Path,
     restarts: list[str],
     ran: list[dict[str, str]],
+    surface: list[dict[str, Any]],
 ) -> None:
     """Write the summary of every profile that ran, after the containers that were restarted; at
-    the end whose programs they were, of what `ran` (`Program.to_dict`)."""
+    the end whose programs they were, of what `ran` (`Program.to_dict`), and which routes of the
+    `surface` no document knows."""
     for line in restarts:
         out.write_line(f"restarted meanwhile: {line}", yellow=True)
     for profile in dict.fromkeys(v.requirement.profile for v in verdicts):
@@ -41,6 +45,9 @@ def write(
             _profile(out, profile, mine)
     _causes(out, [v for v in verdicts if v.failed])
     out.write_line("")
+    for row in (row for row in rows(surface, verdicts) if row.is_unknown):
+        out.write_line(f"no document knows the route {row.route} of {row.gateway}: {row.said}",
+                       yellow=True)  # fmt: skip
     for one in (one for one in ran if one["kind"] == BUILD):
         out.write_line(f"your build was judged as {one['image']}: {one['what']}", bold=True)
     if count := sum(one["kind"] == STAND_IN for one in ran):

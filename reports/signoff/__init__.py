@@ -24,6 +24,7 @@ from reports.causes import causes
 from reports.history import Past, read, red_since
 from reports.signoff.decision import decide
 from reports.signoff.flows import MARKS, WORST_FIRST, flows
+from reports.surface import rows
 
 FOLDER = Path(__file__).parent
 KINDS = {
@@ -37,9 +38,9 @@ KINDS = {
 @dataclass(frozen=True)
 class Facts:
     """What ran, beside the verdicts: `date` is in UTC, `digest` that of the manifests;
-    `past` are earlier runs, `known` what a baseline had red (None without one), `lost` why the
-    cluster was no more, `unready` what did not become ready, and `unjudged` failed tests that no
-    requirement cites."""
+    `surface` the routes that there were, `past` are earlier runs, `known` what a baseline had red
+    (None without one), `lost` why the cluster was no more, `unready` what did not become ready,
+    and `unjudged` failed tests that no requirement cites."""
 
     cluster: str
     kustomization: str
@@ -53,6 +54,7 @@ class Facts:
     lost: str = ""
     unready: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
+    surface: list[dict[str, Any]] = field(default_factory=list)
 
 
 def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts:
@@ -63,7 +65,8 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
     return Facts(*names, manifests["digest"], report["date"], report["durationSeconds"],
                  cluster["components"], cluster.get("images", []), past,
                  lost=report.get("lost", ""),
-                 unready=report.get("unready", []), **more)  # fmt: skip
+                 unready=report.get("unready", []), surface=report.get("surface", []),
+                 **more)  # fmt: skip
 
 
 def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> str:
@@ -85,6 +88,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
         disputed=[v for v in shown if v.outcome],
         absent=_by_reason(shown),
         flows=flows(verdicts),
+        surface=rows(facts.surface, verdicts),
         documents=list(_documents(readings, verdicts)),
         verdicts=sorted(verdicts, key=lambda v: WORST_FIRST.index(v.verdict)),
         trend=_trend(facts, verdicts),

@@ -4,6 +4,7 @@ with *nobody* and *no* in them are judged over."""
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from fixtures.stack.surface import Entrance, entrances
 SIDE_BY_SIDE = 8
 # Only a server behind the gateway makes Envoy say how long it took.
 ANSWERED_BEHIND = "x-envoy-upstream-service-time"
-_QUESTION = {
+QUESTION = {
     "model": "auto",  # vSR's; who serves another says that it has none, and has received it
     "messages": [{"role": "user", "content": "Hello"}],
     "prompt": "Hello",
@@ -136,10 +137,13 @@ def written(path: str) -> list[str]:
 
 
 class Asker:
-    """Asks many questions side by side, of which backends know by one id."""
+    """Asks many questions side by side, of which backends know by one id; `tried` has how many
+    at each route."""
 
-    def __init__(self, kube: Kube, access: Access, stack: Stack) -> None:
-        self._stack = stack
+    def __init__(
+        self, kube: Kube, access: Access, stack: Stack, tried: Counter[str] | None = None
+    ) -> None:
+        self._stack, self.tried = stack, Counter() if tried is None else tried
         self._clients = {
             name: client(endpoint(kube, access, *MAAS_GATEWAY, name), access)
             for name in _listeners(kube)
@@ -161,6 +165,8 @@ class Asker:
         headers: dict[str, str] | None = None,
     ) -> list[Answered]:
         """All the answers, in the questions' order."""
+        asked = list(asked)
+        self.tried.update(one.route for one in asked)
         sent = {ID_HEADER: self.id, **(headers or {})}
         if identity:
             sent["authorization"] = f"Bearer {identity.token.reveal()}"
@@ -168,7 +174,7 @@ class Asker:
             return list(pool.map(lambda one: self._answered(one, sent), asked))
 
     def _answered(self, one: Question, sent: dict[str, str]) -> Answered:
-        body: Any = _QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
+        body: Any = QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
         if "maas-api" in one.path and body:
             body = {"expiration": "10m"}
         gateway = self._clients[one.listener]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -16,9 +19,17 @@ from fixtures.kube import Kube
 from fixtures.stack import CHAT
 from fixtures.stack.gateways import client, endpoint
 from fixtures.stack.surface import Entrance
+from suites.hardening.everywhere import QUESTION, SIDE_BY_SIDE
 
 Spell = Callable[[str], str]
 PLAIN: Spell = str.lower
+# With a port, which is no part of a name, whatever it is (RFC 9110, section 7.2), or with the
+# root's dot.
+PORTS: dict[str, Spell] = {
+    "443": lambda host: f"{host}:443",
+    "another": lambda host: f"{host}:18443",
+    "dot": lambda host: f"{host}.",
+}
 SPELLINGS: dict[str, Spell] = {
     "capitals": str.upper,
     "mixed": lambda host: "".join(c.upper() if at % 2 else c for at, c in enumerate(host)),
@@ -29,19 +40,13 @@ FORGED = {
     "x-maas-group": '["system:authenticated", "tier-enterprise-users"]',
 }
 BAD_TOKEN = {"authorization": "Bearer of-nobody"}
-_QUESTION = {
-    "model": "auto",  # vSR's; who serves another says that it has none, and has received it
-    "messages": [{"role": "user", "content": "Hello"}],
-    "prompt": "Hello",
-    "max_tokens": 1,
-}
 Operation = tuple[str, str, dict[str, str], dict[str, Any] | None]
 _LISTING: Operation = ("GET", "/v1/models", FORGED | BAD_TOKEN, None)
 MAAS_API: list[Operation] = [_LISTING, ("POST", "/v1/tokens", FORGED, {"expiration": "10m"})]
 MODELS: list[Operation] = [
     _LISTING,
-    ("POST", CHAT, {}, _QUESTION),
-    ("POST", "/v1/completions", {}, _QUESTION),
+    ("POST", CHAT, {}, QUESTION),
+    ("POST", "/v1/completions", {}, QUESTION),
 ]
 # Where the name is said: HTTP/1.1's Host or its absolute target (RFC 9112, section 3.2.2), or
 # HTTP/2's :authority.
@@ -80,13 +85,14 @@ class Stranger:
     """Asks at every entrance for everything, by every way, without a good token; what backends
     receive of it has the id `id`."""
 
-    def __init__(self, kube: Kube, access: Access) -> None:
-        self._kube, self._access = kube, access
+    def __init__(self, kube: Kube, access: Access, tried: Counter[str]) -> None:
+        self._kube, self._access, self._tried = kube, access, tried
         self.id = f"conformance-{uuid.uuid4()}"
 
-    def ask(self, entrances: list[Entrance], spell: Spell) -> Iterator[Answer]:
-        """With the host written so, and once each."""
-        asked = set()
+    def ask(self, entrances: list[Entrance], spell: Spell) -> list[Answer]:
+        """With the host written so, and once each, side by side but for HTTP/2: httpcore's
+        connections of it are not for several threads."""
+        asked: dict[tuple[object, ...], Callable[[], Answer]] = {}
         with contextlib.ExitStack() as stack:
             clients: dict[tuple[object, ...], httpx.Client] = {}
             for one in entrances:
@@ -97,10 +103,18 @@ class Stranger:
                         made = client(target, self._access, http2=way == AUTHORITY)
                         clients[at] = stack.enter_context(made)
                     for (method, path), (_, _, headers, body) in operations(one).items():
-                        if (key := (at, way, one.host, method, path)) not in asked:
-                            asked.add(key)
-                            said = {**headers, ID_HEADER: self.id, "host": spell(one.host)}
-                            yield _asked(clients[at], one, way, (method, path), said, body)
+                        said = {**headers, ID_HEADER: self.id, "host": spell(one.host)}
+                        asked.setdefault(
+                            (at, way, one.host, method, path),
+                            partial(_asked, clients[at], one, way, (method, path), said, body),
+                        )
+            alone = [[ask] for key, ask in asked.items() if key[1] != AUTHORITY]
+            in_turn = [ask for key, ask in asked.items() if key[1] == AUTHORITY]
+            with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+                found = pool.map(lambda some: [ask() for ask in some], [in_turn, *alone])
+                answers = [one for some in found for one in some]
+        self._tried.update(one.entrance.route for one in answers)
+        return answers
 
 
 def _asked(

@@ -1,5 +1,6 @@
 """Sentences with *nobody* and *no* in them, over everything that the MaaS gateway can be asked."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -31,8 +32,8 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @pytest.fixture
-def asker(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
-    made = Asker(kube, access, stack)
+def asker(kube: Kube, access: Access, stack: Stack, tried: Counter[str]) -> Iterator[Asker]:
+    made = Asker(kube, access, stack, tried)
     yield made
     made.close()
 
@@ -72,7 +73,7 @@ def test_nobody_without_a_token(
     expect_nobody(asker, asker.ask(asked, headers=headers), "nobody")
 
 
-@requirement("HD-51")
+@requirement("HD-10", "HD-51")
 def test_no_spelling_leads_past_authentication(kube: Kube, stack: Stack, asker: Asker) -> None:
     """Every route, and what is asked of it most, written in every way."""
     asked = known(kube, asker, stack)

@@ -1,5 +1,7 @@
 """However a path is written, it leads to nothing that its plain spelling does not."""
 
+from collections import Counter
+
 import pytest
 
 from fixtures.clusters import Access
@@ -9,7 +11,7 @@ from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
 from fixtures.stack.surface import protected
-from suites.hardening.hosts import PLAIN, SPELLINGS, Spell, Stranger
+from suites.hardening.hosts import PLAIN, PORTS, SPELLINGS, Spell, Stranger
 from suites.hardening.spellings import spellings
 from suites.hardening.wire import ENDED, Wire
 from suites.maas_gateway.models import PREMIUM
@@ -92,10 +94,12 @@ def test_long_paths_harm_nobody(stack: Stack, heavy_user: Identity) -> None:
     stack.models(OPENAI, heavy_user).expect_status(200)
 
 
-def let_in(kube: Kube, access: Access, stack: Stack, spell: Spell) -> list[str]:
+def let_in(
+    kube: Kube, access: Access, stack: Stack, tried: Counter[str], spell: Spell
+) -> list[str]:
     """Which ways in there are without a good token where the host is written so."""
-    stranger = Stranger(kube, access)
-    answers = list(stranger.ask(protected(kube), spell))
+    stranger = Stranger(kube, access, tried)
+    answers = stranger.ask(protected(kube), spell)
     if spell is PLAIN:  # and every route is there, and refuses
         routes = {one.entrance.route for one in answers}
         silent = routes - {one.entrance.route for one in answers if one.status == 401}
@@ -104,15 +108,26 @@ def let_in(kube: Kube, access: Access, stack: Stack, spell: Spell) -> list[str]:
     return [str(one) for one in answers if not one.is_refusal] + list(dict.fromkeys(received))
 
 
+@requirement("HD-51")
+@pytest.mark.parametrize("spell", PORTS.values(), ids=list(PORTS))
+def test_no_port_leads_past_authentication(
+    kube: Kube, access: Access, stack: Stack, tried: Counter[str], spell: Spell
+) -> None:
+    found = let_in(kube, access, stack, tried, spell)
+    expect(found == [], MAAS, "nobody without a good token", "; ".join(found[:5]))
+
+
 @requirement("HD-50")
 def test_no_spelling_of_the_host_leads_past_authentication(
-    kube: Kube, access: Access, stack: Stack, decide: Decision
+    kube: Kube, access: Access, stack: Stack, tried: Counter[str], decide: Decision
 ) -> None:
     """What is refused under the name itself is asked for again, with the name in other letters: on
     every protected route of the cluster."""
-    plain = let_in(kube, access, stack, PLAIN)
+    plain = let_in(kube, access, stack, tried, PLAIN)
     expect(plain == [], MAAS, "nobody without a good token", "; ".join(plain[:5]))
-    found = [one for spell in SPELLINGS.values() for one in let_in(kube, access, stack, spell)]
+    found = [
+        one for spell in SPELLINGS.values() for one in let_in(kube, access, stack, tried, spell)
+    ]
     shown = stack.chat(LOCAL, headers={"host": SPELLINGS["capitals"](stack.host)})
     print(f"{len(found)} ways in; {len(shown.records)} requests at {LOCAL}:", *found, sep="\n")
     decide(PRESENT if found else CLOSED)

@@ -1,6 +1,6 @@
 """Defects that no document's sentence forbids, and that users of a gateway would not forgive."""
 
-from tests.mutants.mutant import Mutant, ids
+from tests.mutants.mutant import Mutant, at, ids
 
 SLOW_AUTHORINO = "five-reviews-a-second"  # what is to be asked at once takes its time
 
@@ -10,6 +10,7 @@ def hd(*numbers: int) -> frozenset[str]:
 
 
 EGRESS = "ghcr.io/nerdalert/wg-ai-gateway"
+ANOTHER_TEAM = "maas-gateway/overlays/another-team"
 
 MUTANTS = [
     Mutant("identity-of-client-kept", hd(1, 21)),
@@ -86,11 +87,15 @@ MUTANTS = [
         images={EGRESS: "envoy_controller --generation mended"},
     ),
     Mutant("prefixes-without-their-slash", hd(), outcomes={"HD-54": "closed"}),
-    Mutant("an-escaped-slash-mints", hd(51)),
-    Mutant("one-operation-of-one-model-is-open", hd(51), hd(52)),
-    Mutant("one-method-of-one-bridge-is-open", hd(51)),
-    Mutant("one-listener-has-no-policy-for-keys", hd(51)),
-    Mutant("rights-for-one-operation-are-not-asked-for", hd(52)),
-    Mutant("one-bridge-knows-accounts-for-ever", hd(53)),
+    Mutant("an-escaped-slash-mints", hd(10, 51), at=at("spellings", "routes")),
+    Mutant("one-operation-of-one-model-is-open", hd(51), hd(52), at=at("operations")),
+    Mutant("one-method-of-one-bridge-is-open", hd(51), at=at("methods", "routes")),
+    Mutant("one-listener-has-no-policy-for-keys", hd(51), at=at("listeners")),
+    Mutant("another-teams-route-is-open", hd(51), hd(10), overlay=ANOTHER_TEAM, at=at("routes")),
+    Mutant("ports-find-no-policy", hd(51), hd(50), at=at("spellings", "routes")),
+    Mutant("one-audience-is-taken-for-another", hd(51), at=at("identities", "routes")),
+    Mutant("rights-for-one-operation-are-not-asked-for", hd(52), at=at("operations", "models")),
+    Mutant("one-tier-may-use-one-model", hd(52), at=at("tiers", "models", "methods")),
+    Mutant("one-bridge-knows-accounts-for-ever", hd(53), at=at("routes")),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

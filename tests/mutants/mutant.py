@@ -18,6 +18,11 @@ def ids(prefix: str, *numbers: int) -> frozenset[str]:
     return frozenset(f"{prefix}-{number}" for number in numbers)
 
 
+def at(*dimensions: str) -> frozenset[str]:
+    """Of which dimensions of the surface a mutant breaks one element alone."""
+    return frozenset(dimensions)
+
+
 # What is deployed with a fault, by profile, below manifests/.
 OVERLAYS = {
     "mixed_providers": "mixed-providers/overlays/recording",
@@ -36,8 +41,9 @@ class Mutant:
     cluster of their own, to catch it; `overlay` is what is deployed with a fault, if not the
     profile's own. `claims` are capabilities that the cluster is said to have: without a folder and
     a fault the defect is that it has not. `images` are stand-ins under other images' names,
-    `apart` are defects that nobody would see beside this one, and `alone` says that without any
-    defect it is decided the same: this one closes a gap but for one element."""
+    `at` are the dimensions of the surface (`fixtures/evidence/over.py`) of which it breaks one
+    element alone, `apart` are defects that nobody would see beside this one, and `alone` says that
+    without any defect it is decided the same: this one closes a gap but for one element."""
 
     name: str
     caught: frozenset[str]
@@ -50,6 +56,7 @@ class Mutant:
     images: dict[str, str] = field(default_factory=dict)
     apart: frozenset[str] = frozenset()
     alone: bool = False
+    at: frozenset[str] = frozenset()
 
     @property
     def judged(self) -> frozenset[str]:

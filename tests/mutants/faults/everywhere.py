@@ -45,6 +45,37 @@ def _(module: Any) -> None:
     )
 
 
+@fault("another-teams-route-is-open", "wasm_shim")
+def _(module: Any) -> None:
+    """Which no document knows, and which the Gateway's policy is for too."""
+    _without_policies(module, lambda h: h[":path"].startswith("/another-team"))
+
+
+@fault("ports-find-no-policy", "wasm_shim")
+def _(module: Any) -> None:
+    """A port beside the host, for one listing."""
+    _without_policies(
+        module, lambda h: ":" in h[":authority"] and h[":path"].startswith("/external/openai/")
+    )
+
+
+@fault("one-audience-is-taken-for-another", "authorino")
+def _(_: Any) -> None:
+    """At one bridge alone."""
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._who
+
+    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+        path, review = data["context"]["request"]["http"]["path"], "kubernetesTokenReview"
+        if path.startswith("/external/vllm/") and review in rule:
+            audiences = [*rule[review].get("audiences", []), "somebody-else"]
+            rule = {**rule, review: {**rule[review], "audiences": audiences}}
+        return await right(self, name, rule, data)
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+
+
 @fault("rights-for-one-operation-are-not-asked-for", "authorino")
 def _(_: Any) -> None:
     """Who may use a model is asked for chats and listings."""
@@ -55,6 +86,24 @@ def _(_: Any) -> None:
     async def authorize(self: Any, name: str, rule: Object, data: Object) -> Any:
         path = data["context"]["request"]["http"]["path"]
         if path == "/llm/private-model/v1/completions" and "kubernetesSubjectAccessReview" in rule:
+            return True
+        return await right(self, name, rule, data)
+
+    pipeline.Pipeline._authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("one-tier-may-use-one-model", "authorino")
+def _(_: Any) -> None:
+    """Free users, by HEAD."""
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._authorize
+
+    async def authorize(self: Any, name: str, rule: Object, data: Object) -> Any:
+        http = data["context"]["request"]["http"]
+        is_one = http["method"] == "HEAD" and http["path"].startswith("/llm/premium-model/")
+        is_free = "tier-free" in str(data["auth"].get("identity"))
+        if is_one and is_free and "kubernetesSubjectAccessReview" in rule:
             return True
         return await right(self, name, rule, data)
 
