@@ -92,5 +92,7 @@ MUTANTS = [
     Mutant("one-listener-has-no-policy-for-keys", hd(51)),
     Mutant("rights-for-one-operation-are-not-asked-for", hd(52)),
     Mutant("one-bridge-knows-accounts-for-ever", hd(53)),
+    Mutant("one-operation-of-one-bridge-is-free", hd(55)),
+    Mutant("parts-of-the-usage-counted", hd(55)),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]
