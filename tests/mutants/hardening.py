@@ -50,8 +50,8 @@ MUTANTS = [
     Mutant("what-is-gone-stays-gone", hd(20), disposables=True),
     Mutant("chunks-beside-a-length", hd(17)),
     Mutant("limits-checked-before-they-are-counted", hd(22)),
-    Mutant("parallel-reports-lost", hd(23)),
-    Mutant("streams-counted-at-their-first-event", hd(), outcomes={"HD-24": "closed"}),
+    Mutant("parallel-reports-lost", hd(23), hd(55)),
+    Mutant("streams-counted-at-their-first-event", hd(), hd(55), {"HD-24": "closed"}),
     Mutant("answers-unpacked", hd(), outcomes={"HD-25": "closed"}),
     Mutant("failures-asked-again", hd(26)),
     Mutant("maas-api-for-the-gateway-alone", hd(), outcomes={"HD-27": "closed"}),
@@ -97,5 +97,7 @@ MUTANTS = [
     Mutant("rights-for-one-operation-are-not-asked-for", hd(52), at=at("operations", "models")),
     Mutant("one-tier-may-use-one-model", hd(52), at=at("tiers", "models", "methods")),
     Mutant("one-bridge-knows-accounts-for-ever", hd(53), at=at("routes")),
+    Mutant("one-operation-of-one-bridge-is-free", hd(55), at=at("routes", "operations")),
+    Mutant("parts-of-the-usage-counted", hd(55)),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

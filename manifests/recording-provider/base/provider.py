@@ -16,7 +16,9 @@ another content type of JSON, `encoding` (`gzip`) packs the answer, `headers` ar
 the answer, a list of [name, value] in this order, and `sse` is another way to write events: `crlf`,
 `tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in two, a
 moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that grows
-with each event).
+with each event). `usage` is the whole of what is reported, as it is, in `total_tokens`' place; who
+wishes for it may ask by any operation of `OPERATIONS`, of which servers have chats and completions
+at least.
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names, trailers included; `body` is the text, of a large body
@@ -46,6 +48,14 @@ WINDOW = 32_768  # tokens, as it says; nothing is refused for it
 TLS = b"\x16"  # the first byte of a TLS handshake
 WISH = "x-conformance-recorder"
 ANSWER = "This is a recorded answer."
+# What OpenAI's API calls an answer to each operation.
+OPERATIONS = {
+    "/v1/chat/completions": "chat.completion",
+    "/v1/completions": "text_completion",
+    "/v1/embeddings": "list",
+    "/v1/responses": "response",
+}
+EVERYWHERE = ("/v1/chat/completions", "/v1/completions")
 
 
 class Provider(ThreadingHTTPServer):
@@ -147,7 +157,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._json(401, refusal)
         if path == "/v1/models" and self.command == "GET":
             return self._json(200, {"object": "list", "data": [self._model()]})
-        if path not in ("/v1/chat/completions", "/v1/completions") or self.command != "POST":
+        wish = json.loads(self.headers.get(WISH) or "{}")
+        known = OPERATIONS if "usage" in wish else EVERYWHERE
+        if path not in known or self.command != "POST":
             return self._error(404, "not_found", f"no such path: {self.command} {path}")
         try:
             body = json.loads(text)
@@ -156,7 +168,6 @@ class Handler(BaseHTTPRequestHandler):
             return self._error(400, "invalid_request", "the body is not a JSON object")
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
-        wish = json.loads(self.headers.get(WISH) or "{}")
         self.wished = wish.get("headers", [])
         if "status" in wish:
             return self._error(wish["status"], "as_wished", "an error, as the request wished")
@@ -164,13 +175,13 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         time.sleep(wish.get("hang", 0))
-        usage = self._usage(wish.get("total_tokens", self.server.flags.tokens))
+        usage = wish.get("usage") or self._usage(wish.get("total_tokens", self.server.flags.tokens))
         said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
         if body.get("stream"):
             return self._stream(body, usage, said, wish)
         message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        whole = {**self._head("chat.completion"), "choices": [choice], "usage": usage}
+        whole = {**self._head(OPERATIONS[path]), "choices": [choice], "usage": usage}
         data, coding = json.dumps(whole).encode(), wish.get("encoding", "")
         kind = wish.get("kind", "application/json")
         return self._send(200, kind, gzip.compress(data) if coding else data, coding)

@@ -60,5 +60,6 @@ from tests.mutants.faults import (  # noqa: E402, F401
     hardening_limits,
     maas_gateway,
     maas_gateway_limits,
+    metering_everywhere,
     mixed_providers,
 )

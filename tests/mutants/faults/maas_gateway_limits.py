@@ -47,8 +47,9 @@ def _(module: Any) -> None:
 
 @fault("streams-counted-without-usage", "wasm_shim")
 def _(module: Any) -> None:
+    """As if somebody counted what was said: no defect, and what closes a gap."""
     right = module.SseUsage.last_with_usage
-    module.SseUsage.last_with_usage = lambda self: right(self) or b'{"usage":{"total_tokens":9}}'
+    module.SseUsage.last_with_usage = lambda self: right(self) or b'{"usage":{"total_tokens":200}}'
 
 
 @fault("errors-counted", "wasm_shim")
