@@ -132,16 +132,6 @@ def test_underscores(stack: Stack, alice: Identity, decide: Decision) -> None:
     decide("present" if survived == ["enterprise"] else "closed" if not survived else "changed")
 
 
-@requirement("HD-7")
-def test_identity_on_the_bridge(stack: Stack, alice: Identity, decide: Decision) -> None:
-    stack.chat(LOCAL, alice, headers=FORGED).expect_backend_header(
-        LOCAL.name, "X-MaaS-Tier", "free"
-    )
-    record = stack.chat(OPENAI, alice, headers=FORGED).expect_status(200)
-    found = record.expect_backend_received(OPENAI.name).headers.all("x-maas-tier")
-    decide("present" if found == ["enterprise"] else "closed")
-
-
 @requirement("HD-8")
 def test_other_letters_are_another_token(stack: Stack, alice: Identity) -> None:
     other = Identity(Secret(altered(alice.token.reveal())), alice.username)
