@@ -20,12 +20,14 @@ from suites.dual_gateway import conversation
 from suites.dual_gateway.vsr import MATHS
 from suites.hardening.long_answers import LONG_SECONDS, lasted
 from suites.hardening.routes import ROUTER
-from suites.hardening.test_identity import FORGED, SPELLINGS
+from suites.hardening.test_identity import FORGED, spellings
 from suites.hardening.ways import Walker, Way, expect_on_each, recorders
 
 POLICY = ("kuadrant.io/v1", "AuthPolicy")
 EXECUTED = "X-MaaS-Model-Executed"
-MORE_FORGED = {**FORGED, EXECUTED: "the-dearest", "X-MaaS-Subscription": "the-dearest"}
+# Nothing that is true of who asks, who is of the enterprise tier.
+LIES = {**FORGED, "X-MaaS-Tier": "premium"}
+MORE_LIES = {**LIES, EXECUTED: "the-dearest", "X-MaaS-Subscription": "the-dearest"}
 STATUSES = (400, 401, 403, 404, 429, 500, 502, 503, 504)
 LARGE = 2 << 20  # bytes
 
@@ -135,7 +137,7 @@ def is_own(name: str, record: Record, user: Identity) -> bool:
 
 
 @requirement("HD-1")
-@pytest.mark.parametrize("sent", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("sent", spellings(LIES).values(), ids=spellings(LIES))
 def test_identity_headers_on_every_way(
     kube: Kube, walker: Walker, all_ways: list[Way], sent: Sent
 ) -> None:
@@ -160,9 +162,9 @@ def test_identity_headers_that_nobody_says(
     let_through = []
 
     def problem(way: Way) -> str:
-        record = record_of(walker, way, walker.ask(way, headers=MORE_FORGED).expect_status(200))
+        record = record_of(walker, way, walker.ask(way, headers=MORE_LIES).expect_status(200))
         said, wrong = said_by_policy(kube, way), []
-        for name, value in MORE_FORGED.items():
+        for name, value in MORE_LIES.items():
             found = record.headers.all(name)
             if name.lower() in said or not found:
                 continue

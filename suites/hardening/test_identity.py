@@ -18,12 +18,19 @@ from suites.hardening.wire import Wire
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 FORGED = {"X-MaaS-Username": "root", "X-MaaS-Tier": "enterprise", "X-MaaS-Group": '["admins"]'}
-SPELLINGS: dict[str, Sent] = {
-    "other-letters": [(name.swapcase(), value) for name, value in FORGED.items()],
-    "empty": [(name, "") for name in FORGED],
-    "thrice": [pair for pair in FORGED.items() for _ in range(3)],
-    "empty-first": [pair for name, value in FORGED.items() for pair in ((name, ""), (name, value))],
-}
+
+
+def spellings(forged: dict[str, str]) -> dict[str, Sent]:
+    """Ways to send these headers."""
+    return {
+        "other-letters": [(name.swapcase(), value) for name, value in forged.items()],
+        "empty": [(name, "") for name in forged],
+        "thrice": [pair for pair in forged.items() for _ in range(3)],
+        "empty-first": [p for name, value in forged.items() for p in ((name, ""), (name, value))],
+    }
+
+
+SPELLINGS = spellings(FORGED)
 
 
 @requirement("HD-1")

@@ -197,7 +197,14 @@ def _question(operation: str) -> Object:
 def expect_on_each(found: list[Way], what: str, problem: Problem, threads: int = 8) -> None:
     """No problem on any way, all side by side; a way that is shut is one."""
     expect(bool(found), BACKEND, "ways to recorders on the MaaS gateway", "none")
+
+    def told_of(way: Way) -> str:
+        try:
+            return way.shut or problem(way)
+        except httpx.TransportError as error:
+            return f"no answer: {type(error).__name__}"
+
     with ThreadPoolExecutor(threads) as pool:
-        told = list(pool.map(lambda way: way.shut or problem(way), found))
+        told = list(pool.map(told_of, found))
     problems = {str(way): text for way, text in zip(found, told, strict=True) if text}
     expect(not problems, BACKEND, f"{what}, on each of {len(found)} ways", f"{problems}")
