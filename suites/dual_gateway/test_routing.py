@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from fixtures.evidence import CLIENT, MAAS, ROUTER
+from fixtures.evidence import CLIENT, MAAS, ROUTER, unchanged
 from fixtures.evidence.bodies import EDGES, SIZES, filled
 from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.found import parsed
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider, Stack
+from suites.dual_gateway import conversation
 from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, UNROUTED, Vsr
 
 PROMPTS = [
@@ -125,6 +126,32 @@ def test_model_is_rewritten(
     exchange.expect_status(200)
 
 
+@requirement("DG-18")
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("said", conversation.TALKS.values(), ids=conversation.TALKS)
+@pytest.mark.parametrize("model", ["auto", MODEL_B.model])
+def test_conversation_is_kept(
+    vsr: Vsr, alice: Identity, model: str, said: conversation.Messages, stream: bool
+) -> None:
+    """Every message, in its place and with all its parts, where no decision has a prompt of its
+    own to say."""
+    exchange = vsr.ask(alice, messages=said, model=model, stream=stream).expect_status(200)
+    record = exchange.expect_backend_received(MODEL_B.name)
+    conversation.expect_kept(exchange, record, said)
+    if model != "auto":
+        unchanged.expect_body_kept(exchange, record)
+
+
+@requirement("DG-18")
+def test_decision_says_its_prompt(kube: Kube, vsr: Vsr, alice: Identity) -> None:
+    """The one that is configured, before the whole conversation."""
+    said = [*conversation.TALKS["turns"][1:], conversation.user(MATHS)]
+    exchange = vsr.ask(alice, messages=said).expect_status(200)
+    record = exchange.expect_backend_received(MODEL_A.name)
+    prompt = conversation.system(conversation.prompt_of(kube, "math_decision"))
+    conversation.expect_kept(exchange, record, [prompt, *said])
+
+
 @requirement("DG-19")
 @pytest.mark.parametrize("prompt", [MATHS, HELLO])
 @pytest.mark.parametrize("model", MODELS, ids=str)
@@ -207,6 +234,18 @@ def test_stream_passes(vsr: Vsr, alice: Identity, prompt: str, model: Provider) 
     assert reported_usage(exchange) > 0
 
 
+@requirement("DG-22")
+@pytest.mark.parametrize("name", ["auto", MODEL_B.model])
+@pytest.mark.parametrize("sse", ["running", "nulls", "crlf", "tight", "named"])
+def test_streams_of_any_make_pass(vsr: Vsr, alice: Identity, name: str, sse: str) -> None:
+    """With usage in each event, or none, and however they are written: the model's bytes."""
+    asked = {"stream": True, "stream_options": {"include_usage": True}}
+    wish = {"sse": sse, "headers": unchanged.ANSWERED}
+    exchange = vsr.ask(alice, model=name, recorder=wish, **asked).expect_status(200)
+    record = exchange.expect_backend_received(MODEL_B.name)
+    unchanged.expect_answered(exchange, record, unchanged.EVENTS, "x-vsr-")
+
+
 UNROUTABLE: dict[str, Any] = {
     "malformed": b'{"model": "auto", ',
     "no-object": b'["auto"]',
@@ -250,15 +289,15 @@ VSR_BUFFER = 1 << 20  # bytes: Envoy's default, which the POC leaves as it is
 @requirement("DG-57")
 @pytest.mark.parametrize("name", ["auto", MODEL_B.model])
 def test_large_bodies_pass(vsr: Vsr, alice: Identity, name: str) -> None:
-    """A prompt and an answer of so many letters, whole at the model and at the client."""
+    """A prompt and an answer of so many letters, whole at the model and at the client; of a model
+    that the client names the very bytes."""
     for size in [*SIZES[1:8], VSR_BUFFER - 4096]:
         prompt, wish = filled(size).decode(), {"letters": size}
         exchange = vsr.ask(alice, prompt, model=name, recorder=wish).expect_status(200)
         record = exchange.expect_backend_received(MODEL_B.name)
-        least = len(exchange.response.request.content)
-        exchange.expect(ROUTER, record.size > size, f"some {least} bytes", f"{record.size} bytes")
-        if size <= 4096:
-            assert record.json["messages"][-1]["content"] == prompt
+        conversation.expect_kept(exchange, record, [conversation.user(prompt)])
+        if name != "auto":
+            unchanged.expect_body_kept(exchange, record)
         answer = exchange.json["choices"][0]["message"]["content"]
         exchange.expect(CLIENT, answer == "x" * size, f"{size} letters", f"{len(answer)} letters")
 

@@ -1,5 +1,6 @@
 """The whole demo's gateway, with the models of two documents behind it."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 from fixtures.clusters import Access
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
+from fixtures.stack.grants import granted
 from manifests import FOLDER
+from suites.hardening.routes import models
+from suites.hardening.ways import Walker, Way, ways
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
@@ -42,3 +46,32 @@ def alice(stack: Stack) -> Identity:
 def heavy_user(stack: Stack) -> Identity:
     """An enterprise user: fifty requests in two minutes, and tokens enough."""
     return stack.account_token(f"{TIER_PREFIX}enterprise")
+
+
+@contextlib.contextmanager
+def _member(kube: Kube, stack: Stack) -> Iterator[Identity]:
+    user = stack.account_token(f"{TIER_PREFIX}enterprise")
+    with contextlib.ExitStack() as rights:
+        for namespace, names in models(kube).items():
+            rights.enter_context(granted(kube, user, namespace, names))
+        yield user
+
+
+@pytest.fixture
+def member(kube: Kube, stack: Stack) -> Iterator[Identity]:
+    """An enterprise user who may use every model."""
+    with _member(kube, stack) as user:
+        yield user
+
+
+@pytest.fixture
+def walker(stack: Stack, member: Identity) -> Walker:
+    """The same, on every way to a recorder."""
+    return Walker(stack, member)
+
+
+@pytest.fixture(scope="session")
+def all_ways(kube: Kube, stack: Stack) -> list[Way]:
+    """Every way to a recording model, seen to lead there."""
+    with _member(kube, stack) as user:
+        return ways(kube, Walker(stack, user))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fixtures.found import only
 from fixtures.kube import Kube
+from fixtures.stack import PATIENCE_SECONDS, Identity, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY
 from fixtures.stack.surface import entrances
+from fixtures.waiting import ENFORCED_SECONDS, until
 
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 MODEL = ("serving.kserve.io/v1alpha1", "LLMInferenceService")
+ROUTER = "auto"  # the model's name where a router chooses it
 # How tests call what they make for themselves, and what is no more before it is judged.
 MADE_BY_TESTS = ("conformance-", "local-")
 
@@ -45,3 +49,17 @@ def models(kube: Kube) -> dict[str, list[str]]:
         metadata = model["metadata"]
         found.setdefault(metadata["namespace"], []).append(metadata["name"])
     return found
+
+
+def model_of(stack: Stack, route: ModelRoute, user: Identity) -> str:
+    """The model's own name for itself."""
+    if not route.path:
+        return ROUTER
+    listing = until(
+        f"the models of {route}",
+        lambda: stack.send("GET", f"{route.path}/v1/models", user),
+        lambda seen: seen.status == 200,
+        ENFORCED_SECONDS,
+        every=PATIENCE_SECONDS,
+    )
+    return str(only(listing.listed(), "model")["id"])

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import httpx
-import pytest
 
 from fixtures.evidence import BACKEND, ID_HEADER, expect
 from fixtures.evidence.requirements import requirement
-from fixtures.found import only
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, PATIENCE_SECONDS, TIER_PREFIX, WISH_HEADER, Identity, Stack
-from fixtures.stack.grants import granted
+from fixtures.stack import CHAT, PATIENCE_SECONDS, WISH_HEADER, Identity, Stack
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from manifests import Object
-from suites.hardening.routes import MODEL, ROUTE, ModelRoute, model_routes, models
+from suites.hardening.routes import MODEL, ROUTE, ModelRoute, model_of, model_routes
 
 STREAMS = 16  # llm-d-inference-sim answers five at a time
 LEFT_SECONDS = 0.5  # who waits for what is buffered on its way leaves then
 ANSWERED_SECONDS = 5.0
-ROUTER = "auto"  # the model's name where a router chooses it
 NOTHING_CAME = 0
 # Nearly as long as a window of 1024 tokens lets it be. A simulator has written that before its
 # client has seen the first of it, unless it says so much of each token that no buffer holds it; a
@@ -79,16 +75,6 @@ class Asker:
         )
 
 
-@pytest.fixture
-def member(kube: Kube, stack: Stack) -> Iterator[Identity]:
-    """An enterprise user who may use every model."""
-    user = stack.account_token(f"{TIER_PREFIX}enterprise")
-    with contextlib.ExitStack() as rights:
-        for namespace, names in models(kube).items():
-            rights.enter_context(granted(kube, user, namespace, names))
-        yield user
-
-
 @requirement("HD-49")
 def test_streams_that_are_left_cost_nothing(kube: Kube, stack: Stack, member: Identity) -> None:
     """At every route to a model: streams that nobody reads on, and then a question."""
@@ -110,7 +96,7 @@ def test_streams_that_are_left_cost_nothing(kube: Kube, stack: Stack, member: Id
 def _problem(stack: Stack, route: ModelRoute, user: Identity) -> str:
     """What is wrong with the model behind a route; "" for nothing."""
     try:
-        asker = Asker(stack, route, user, _model(stack, route, user))
+        asker = Asker(stack, route, user, model_of(stack, route, user))
         more = MUCH
         for _ in range(STREAMS):
             status = _in_turn(f"a stream of {route}", partial(asker.leave, **more))
@@ -122,20 +108,6 @@ def _problem(stack: Stack, route: ModelRoute, user: Identity) -> str:
     except WaitTimeout as error:
         return str(error)
     return "" if status == 200 else f"status {status}" if status else "no answer"
-
-
-def _model(stack: Stack, route: ModelRoute, user: Identity) -> str:
-    """The model's own name for itself."""
-    if not route.path:
-        return ROUTER
-    listing = until(
-        f"the models of {route}",
-        lambda: stack.send("GET", f"{route.path}/v1/models", user),
-        lambda seen: seen.status == 200,
-        ENFORCED_SECONDS,
-        every=PATIENCE_SECONDS,
-    )
-    return str(only(listing.listed(), "model")["id"])
 
 
 def _in_turn(what: str, ask: Callable[[], int]) -> int:

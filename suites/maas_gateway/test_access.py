@@ -156,7 +156,10 @@ def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> Non
     exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
     record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
     groups = only(record.headers.all("x-maas-group"), "X-MaaS-Group")
-    assert f"system:serviceaccounts:{namespace}" in parsed(groups, "X-MaaS-Group")
+    found = sorted(parsed(groups, "X-MaaS-Group"))
+    wanted = ["system:authenticated", "system:serviceaccounts"]
+    wanted.append(f"system:serviceaccounts:{namespace}")
+    exchange.expect(BACKEND, found == wanted, f"the groups {wanted}", f"{found}")
 
 
 @requirement("MG-14")

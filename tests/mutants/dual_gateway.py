@@ -54,6 +54,9 @@ MUTANTS = [
     Mutant("selection-wavers", dg(17), BY_PROMPT),
     Mutant("model-not-rewritten", dg(18), BY_ROUTE | BY_VARIANT),
     Mutant("parameters-lost", dg(18)),
+    Mutant("earlier-turns-lost", dg(18)),
+    Mutant("images-lost", dg(18)),
+    Mutant("digits-of-long-prompts-altered", dg(57)),
     Mutant("named-model-written-anew", dg(19)),
     Mutant("streams-answered-whole", dg(22)),
     Mutant("unroutable-to-default", dg(23), dg(30, 38)),
@@ -90,6 +93,7 @@ MUTANTS = [
     # gaps that close, and disputes that end otherwise
     Mutant("bypass-closed", dg(), dg(37), outcomes={"DG-35": "closed"}),
     Mutant("billing-header-set", dg(), dg(21), outcomes={"DG-36": "closed"}),
+    Mutant("billing-told-wrong", dg(36), dg(21)),
     Mutant("strangers-metered", dg(), outcomes={"DG-37": "closed"}),
     Mutant("tier-of-any-tenant", dg(27), outcomes={"DG-53": "closed"}),
     Mutant("router-asks-for-tokens", dg(), outcomes={"DG-48": "closed"}),

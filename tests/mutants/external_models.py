@@ -40,7 +40,13 @@ MUTANTS = [
     Mutant("destination-read-once", em(18), em(19)),
     Mutant("unresolvable-is-an-error", em(19)),
     Mutant("port-ignored", em(20)),
-    Mutant("no-timeout", em(21), windows=True),
+    Mutant("no-timeout", em(), outcomes={"EM-21": "closed"}, windows=True),
+    Mutant(
+        "one-egress-route-gives-up-early",
+        em(21),
+        windows=True,
+        overlay="conformance",
+    ),
     Mutant("streams-buffered", em(22)),
     # examples and claims
     Mutant("account-named-plainly", em(34), em(14, 42)),

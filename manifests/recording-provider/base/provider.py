@@ -6,25 +6,32 @@ that the real providers have (so a prefix that was not stripped shows), and hand
 it received:
 
     GET /_recorder/requests?id=ID
-        → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls", "answer"}]}
+        → {"requests": [{"method", "path", "headers", "body", "size", "digest", "tls", "answer",
+                         "messages", "written", "ended"}]}
+    GET /_recorder/requests?id=ID&may=N
+        → the same as it was, and from here on N events of a held stream may be written
 
 A request can wish for an answer, by a JSON object in its header `x-conformance-recorder`, which
 every hop passes on; bodies are what clients send. `total_tokens` is what the answer reports,
 `text` what it says or `letters` how many, `status` makes it an error, `hang` lets it wait so many
-seconds, `drop` lets none come at all, and `events` breaks a stream off after so many. `kind` is
-another content type of JSON, `encoding` (`gzip`) packs the answer, `headers` are further headers of
-the answer, a list of [name, value] in this order, and `sse` is another way to write events: `crlf`,
-`tight` (no space after the colon), `named` (with event and id lines), `pieces` (each in two, a
-moment apart), `nulls` (a null usage in every event before the last), `running` (a usage that grows
-with each event). `usage` is the whole of what is reported, as it is, in `total_tokens`' place; who
-wishes for it may ask by any operation of `OPERATIONS`, of which servers have chats and completions
-at least.
+seconds (a stream after its first event), `drop` lets none come at all, and `events` breaks a stream
+off after so many. `kind` is another content type of JSON, `encoding` (`gzip`) packs the answer,
+`headers` are further headers of the answer, a list of [name, value] in this order, and `sse` is
+another way to write events: `crlf`, `tight` (no space after the colon), `named` (with event and id
+lines), `pieces` (each in two, a moment apart), `nulls` (a null usage in every event before the
+last), `running` (a usage that grows with each event). `usage` is the whole of what is reported, as
+it is, in `total_tokens`' place; who wishes for it may ask by any operation of `OPERATIONS`, of
+which servers have chats and completions at least. What is `held` waits to be let go, or for its
+client to leave: a stream after its first event and each one more, another answer before its
+beginning.
 
 ID is the value of the request's `x-conformance-id` or `x-request-id` header; `headers` is a
 list of [name, value] with lower-case names, trailers included; `body` is the text, of a large body
 its beginning, and `size` and `digest` (SHA-256) are of its bytes; `answer` is the SHA-256 of the
-body that was answered. `/v1/echo` answers with the body itself, and every answer has the request's
-`x-echo` header.
+body that was answered, or is to be; `messages` is the SHA-256 of each of a chat, whatever its
+length (`json.dumps` with sorted keys). `written` counts the events that went out or are going out,
+and `ended` is `whole` once all is answered, `left` if the client was gone before, and empty until
+then. `/v1/echo` answers with the body itself, and every answer has the request's `x-echo` header.
 """
 
 from __future__ import annotations
@@ -33,6 +40,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import select
 import socket
 import ssl
 import time
@@ -46,6 +54,8 @@ Object = dict[str, Any]
 REMEMBERED, REMEMBERED_LETTERS = 20_000, 16_384
 WINDOW = 32_768  # tokens, as it says; nothing is refused for it
 TLS = b"\x16"  # the first byte of a TLS handshake
+HELD_SECONDS = 60.0  # what nobody lets go by then goes
+LOOK_SECONDS = 0.02  # between two looks at whether it may
 WISH = "x-conformance-recorder"
 ANSWER = "This is a recorded answer."
 # What OpenAI's API calls an answer to each operation.
@@ -82,6 +92,10 @@ class Provider(ThreadingHTTPServer):
         super().finish_request(request, client_address)
 
 
+class Left(Exception):
+    """The client has gone."""
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -109,7 +123,8 @@ class Handler(BaseHTTPRequestHandler):
         if path in ("/health", "/ready"):
             return self._json(200, {"status": "ok"})
         if path == "/_recorder/requests":
-            return self._recorded(parse_qs(query).get("id", [""])[0])
+            asked = parse_qs(query)
+            return self._recorded(asked.get("id", [""])[0], int(asked.get("may", ["0"])[0]))
         text = body.decode("utf-8", "replace")
         self.entry = {
             "method": self.command,
@@ -121,11 +136,21 @@ class Handler(BaseHTTPRequestHandler):
             "tls": isinstance(self.connection, ssl.SSLSocket),
             "time": time.time(),
             "answer": "",
+            "messages": [],
+            "written": 0,
+            "ended": "",
+            "may": 0,
         }
         self.server.requests.append(self.entry)
-        if path == "/v1/echo":
-            return self._send(200, self.headers.get("content-type", "text/plain"), body)
-        return self._answer(path, text)
+        try:
+            if path == "/v1/echo":
+                self._send(200, self.headers.get("content-type", "text/plain"), body)
+            else:
+                self._answer(path, text)
+        except (Left, ConnectionError):
+            self.entry["ended"], self.close_connection = "left", True
+        else:
+            self.entry["ended"] = "whole"
 
     def _body(self) -> tuple[bytes, list[list[str]]]:
         """The request's body, however its length is told (RFC 9112, section 6), and trailers."""
@@ -141,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
             trailers.append([name.strip().lower(), value.strip()])
         return b"".join(pieces), trailers
 
-    def _recorded(self, wanted: str) -> None:
+    def _recorded(self, wanted: str, may: int) -> None:
         def is_wanted(request: Object) -> bool:
             return any(
                 name in ("x-conformance-id", "x-request-id") and value == wanted
@@ -150,6 +175,16 @@ class Handler(BaseHTTPRequestHandler):
 
         found = [request for request in list(self.server.requests) if is_wanted(request)]
         self._json(200, {"requests": found})
+        for request in found:
+            request["may"] = max(may, request["may"])
+
+    def _wait_for(self, events: int) -> None:
+        """Until so many events may be written; raises Left when the client goes away meanwhile."""
+        deadline = time.monotonic() + HELD_SECONDS
+        while self.entry["may"] < events and time.monotonic() < deadline:
+            ready, _, _ = select.select([self.connection], [], [], LOOK_SECONDS)
+            if ready and not self.connection.recv(1):
+                raise Left
 
     def _answer(self, path: str, text: str) -> None:
         refusal = self._refusal()
@@ -166,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             model = body.get("model")
         except (ValueError, AttributeError, RecursionError):
             return self._error(400, "invalid_request", "the body is not a JSON object")
+        self.entry["messages"] = [_digest(one) for one in body.get("messages") or []]
         if model != self.server.flags.model:
             return self._error(404, "model_not_found", f"The model `{model}` does not exist.")
         self.wished = wish.get("headers", [])
@@ -174,11 +210,13 @@ class Handler(BaseHTTPRequestHandler):
         if wish.get("drop"):
             self.close_connection = True
             return None
-        time.sleep(wish.get("hang", 0))
+        if not body.get("stream"):
+            time.sleep(wish.get("hang", 0))
         usage = wish.get("usage") or self._usage(wish.get("total_tokens", self.server.flags.tokens))
         said = wish.get("text", "x" * wish.get("letters", 0) or ANSWER)
         if body.get("stream"):
             return self._stream(body, usage, said, wish)
+        self._wait_for(1 if wish.get("held") else 0)
         message = {"role": "assistant", "content": said}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         whole = {**self._head(OPERATIONS[path]), "choices": [choice], "usage": usage}
@@ -260,7 +298,10 @@ class Handler(BaseHTTPRequestHandler):
         written = [self._event(number, event, style) for number, event in enumerate(sent)]
         kind = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
         self._begin(200, kind, "".join(written).encode())
-        for data in written:
+        for number, data in enumerate(written):
+            self._wait_for(number + 1 if number and wish.get("held") else 0)
+            time.sleep(wish.get("hang", 0) if number == 1 else 0)
+            self.entry["written"] += 1
             half = len(data) // 2 if style == "pieces" else 0
             for piece in filter(None, (data[:half], data[half:])):
                 raw = piece.encode()
@@ -299,6 +340,10 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in [*headers.items(), *self.wished]:
             self.send_header(name, value)
         self.end_headers()
+
+
+def _digest(message: Any) -> str:
+    return hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()
 
 
 def main() -> None:

@@ -1,0 +1,210 @@
+"""Every way to a recording model: a route of the MaaS gateway, and the name that the client gives
+the model there, with the recorder at its end. From the cluster's own objects, whoever made them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from fixtures.evidence import BACKEND, ID_HEADER, expect
+from fixtures.kube import Kube
+from fixtures.stack import (
+    CHAT,
+    PATIENCE_SECONDS,
+    WISH_HEADER,
+    Identity,
+    Provider,
+    Sent,
+    Stack,
+    Wish,
+)
+from fixtures.stack.surface import entrances
+from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
+from manifests import Object
+from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes
+
+PROGRAM = "recording-provider"  # the ConfigMap that recorders run
+COMPLETIONS = "/v1/completions"
+Problem = Callable[["Way"], str]
+
+
+@dataclass(frozen=True)
+class Way:
+    """`model` is what the client asks for; `recorder` serves it, unless the way is `shut`, which
+    says why. `inner` is whether it leads through another Gateway."""
+
+    route: ModelRoute
+    model: str
+    inner: bool
+    recorder: Provider | None = None
+    shut: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.route} for {self.model}"
+
+    @property
+    def operations(self) -> list[str]:
+        """Those that can be asked for a stream; beside /v1/chat the router has no route."""
+        return [CHAT, COMPLETIONS] if self.route.path else [CHAT]
+
+
+@dataclass(frozen=True)
+class Walker:
+    """A user who asks on ways."""
+
+    stack: Stack
+    user: Identity
+
+    def ask(
+        self, way: Way, wish: Wish | None = None, headers: Sent | None = None, **more: Any
+    ) -> Any:
+        """A whole answer: an Exchange, whose records are not those of the way's recorder."""
+        body = {**_question(CHAT), "model": way.model, **more}
+        return self.stack.send(
+            "POST", way.route.path + CHAT, self.user, body, headers, recorder=wish
+        )
+
+    @contextlib.contextmanager
+    def open(
+        self,
+        way: Way,
+        wish: Wish,
+        operation: str = CHAT,
+        seconds: float = REQUEST_SECONDS,
+        **more: Any,
+    ) -> Iterator[tuple[str, httpx.Response]]:
+        """(id, an answer that is still to be read): each piece of it comes within `seconds`. Again
+        while Authorino has no time to ask who that is (HD-35)."""
+        deadline = time.monotonic() + patiently(ENFORCED_SECONDS)
+        while True:
+            request_id = f"conformance-{uuid.uuid4()}"
+            with self.stack.https.stream(
+                "POST",
+                way.route.path + operation,
+                json={**_question(operation), "model": way.model, **more},
+                headers={
+                    "authorization": f"Bearer {self.user.token.reveal()}",
+                    ID_HEADER: request_id,
+                    WISH_HEADER: json.dumps(wish),
+                },
+                timeout=httpx.Timeout(REQUEST_SECONDS, read=seconds),
+            ) as answer:
+                if answer.status_code != 401 or time.monotonic() > deadline:
+                    yield request_id, answer
+                    return
+            time.sleep(PATIENCE_SECONDS)
+
+
+def ways(kube: Kube, walker: Walker) -> list[Way]:
+    """All of them, each asked once. A way on which somebody else answers than a recorder, a real
+    server or simulator, is none; one that does not answer is shut."""
+    inner = _of_gateways(kube)
+    behind: dict[tuple[str, str], set[str]] = {}
+    for one in entrances(kube):
+        behind.setdefault((one.route, one.base), set()).update(one.backends)
+    found = []
+    for route in model_routes(kube):
+        names = behind[f"{route.namespace}/{route.name}", route.path]
+        found += [(route, model, bool(names & inner)) for model in _models(kube, walker, route)]
+    known = recorders(kube)
+
+    def walked(one: tuple[ModelRoute, str, bool]) -> Way | None:
+        return _walked(walker, Way(*one), known)
+
+    with ThreadPoolExecutor(len(found) or 1) as pool:
+        return [way for way in pool.map(walked, found) if way]
+
+
+def _models(kube: Kube, walker: Walker, route: ModelRoute) -> list[str]:
+    """The names of a route's models: where a router chooses, its own and theirs."""
+    try:
+        own = model_of(walker.stack, route, walker.user)
+    except WaitTimeout as error:
+        return [f"no model ({error})"]
+    if route.path:
+        return [own]
+    there = kube.all(*MODEL, route.namespace)
+    return [own, *sorted(one["spec"]["model"]["name"] for one in there)]
+
+
+def _walked(walker: Walker, way: Way, known: list[Provider]) -> Way | None:
+    try:
+        exchange = until(
+            f"an answer of {way}",
+            lambda: walker.ask(way),
+            lambda seen: seen.status == 200,
+            ENFORCED_SECONDS,
+            every=PATIENCE_SECONDS,
+        )
+    except (WaitTimeout, httpx.TransportError) as error:
+        return Way(way.route, way.model, way.inner, shut=f"shut from the beginning: {error}")
+    for one in known:
+        if walker.stack.records_of(one, exchange.id):
+            return Way(way.route, way.model, way.inner, one)
+    return None
+
+
+def recorders(kube: Kube) -> list[Provider]:
+    """A Service of each Pod that runs the recording provider; its path and model are its ways'."""
+    services = kube.all("v1", "Service")
+    found = {}
+    for pod in kube.all("v1", "Pod"):
+        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}
+        arguments = [word for one in pod["spec"]["containers"] for word in one.get("args") or []]
+        if not _runs_it(pod) or pod["metadata"].get("deletionTimestamp"):
+            continue
+        for service in services:
+            selector = service["spec"].get("selector") or {}
+            if service["metadata"]["namespace"] == namespace and selector.items() <= labels.items():
+                name = service["metadata"]["name"]
+                secure = "https:" if "--ssl-certfile" in arguments else ""
+                if selector:
+                    found[pod["metadata"]["uid"]] = Provider(
+                        f"{namespace}/{name}", "", "", "", namespace, f"{secure}{name}:8000"
+                    )
+                    break
+    return list(dict.fromkeys(found.values()))
+
+
+def _runs_it(pod: Object) -> bool:
+    volumes = pod["spec"].get("volumes") or []
+    return any((one.get("configMap") or {}).get("name") == PROGRAM for one in volumes)
+
+
+def _of_gateways(kube: Kube) -> set[str]:
+    """The Services that Gateways own."""
+    return {
+        one["metadata"]["name"]
+        for one in kube.all("v1", "Service")
+        for owner in one["metadata"].get("ownerReferences") or []
+        if owner["kind"] == "Gateway"
+    }
+
+
+def _question(operation: str) -> Object:
+    asked: Object = {"messages": [{"role": "user", "content": "Hello"}]}
+    return {**(asked if operation == CHAT else {"prompt": "Hello"}), "max_tokens": 10}
+
+
+def expect_on_each(found: list[Way], what: str, problem: Problem, threads: int = 8) -> None:
+    """No problem on any way, all side by side; a way that is shut is one."""
+    expect(bool(found), BACKEND, "ways to recorders on the MaaS gateway", "none")
+
+    def told_of(way: Way) -> str:
+        try:
+            return way.shut or problem(way)
+        except httpx.TransportError as error:
+            return f"no answer: {type(error).__name__}"
+
+    with ThreadPoolExecutor(threads) as pool:
+        told = list(pool.map(told_of, found))
+    problems = {str(way): text for way, text in zip(found, told, strict=True) if text}
+    expect(not problems, BACKEND, f"{what}, on each of {len(found)} ways", f"{problems}")
