@@ -9,6 +9,7 @@ from fixtures.clusters import Access
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
 from manifests import FOLDER
+from suites.hardening.everywhere import Asker
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
@@ -42,3 +43,10 @@ def alice(stack: Stack) -> Identity:
 def heavy_user(stack: Stack) -> Identity:
     """An enterprise user: fifty requests in two minutes, and tokens enough."""
     return stack.account_token(f"{TIER_PREFIX}enterprise")
+
+
+@pytest.fixture
+def asker(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
+    made = Asker(kube, access, stack)
+    yield made
+    made.close()
