@@ -4,14 +4,12 @@ import re
 
 import pytest
 
-from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, EGRESS
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.found import only
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
-from fixtures.stack.tokens import expired
 from suites.external_models.backends import SIMULATOR, SIMULATOR_HOST
 
 HELLO = {"model": SIMULATOR.model, "messages": [{"role": "user", "content": "Hello"}]}
@@ -127,14 +125,6 @@ def test_other_audience_is_refused(stack: Stack, audience: str) -> None:
     """A free account's token that was made for somebody else."""
     user = stack.account_token(f"{TIER_PREFIX}free", audience)
     stack.chat(SIMULATOR, user).expect_status(401).expect_no_backend().expect_no_inner()
-
-
-@requirement("EM-16")
-@pytest.mark.capability("token_signing_key")
-def test_expired_token_is_refused(stack: Stack, access: Access, alice: Identity) -> None:
-    """Well signed, and a minute too late."""
-    exchange = stack.chat(SIMULATOR, expired(alice, access)).expect_status(401)
-    exchange.expect_no_backend().expect_no_inner()
 
 
 @requirement("EM-16")

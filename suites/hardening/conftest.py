@@ -1,6 +1,7 @@
 """The whole demo's gateway, with the models of two documents behind it."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
 from manifests import FOLDER
+from suites.hardening.everywhere import Asker
 from suites.hardening.routes import models
 from suites.hardening.ways import Walker, Way, ways
 from suites.maas_gateway.models import PREMIUM
@@ -75,3 +77,10 @@ def all_ways(kube: Kube, stack: Stack) -> list[Way]:
     """Every way to a recording model, seen to lead there."""
     with _member(kube, stack) as user:
         return ways(kube, Walker(stack, user))
+
+
+@pytest.fixture
+def asker(kube: Kube, access: Access, stack: Stack, tried: Counter[str]) -> Iterator[Asker]:
+    made = Asker(kube, access, stack, tried)
+    yield made
+    made.close()

@@ -13,13 +13,16 @@ from typing import Any
 import httpx
 
 from fixtures.clusters import Access
-from fixtures.evidence import ID_HEADER
+from fixtures.evidence import ID_HEADER, MAAS, expect
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, Identity, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, Identity, Sent, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY, client, endpoint
 from fixtures.stack.surface import Entrance, entrances
+from suites.mixed_providers.providers import LOCAL
 
 SIDE_BY_SIDE = 8
+SHOWN = 12
+REDIRECTS = (301, 302, 303, 307, 308)
 # Only a server behind the gateway makes Envoy say how long it took.
 ANSWERED_BEHIND = "x-envoy-upstream-service-time"
 QUESTION = {
@@ -48,6 +51,7 @@ _MAAS_API = [
 ]  # fmt: skip
 _METHODS = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "GET", "POST", "TRACE", "QUERY")
 _TRIED_WITH_ALL = {CHAT, "/v1/completions", "/v1/models", "/v1/tokens"}
+_USUAL = (("POST", CHAT), ("GET", "/v1/models"), ("POST", "/v1/tokens"))
 
 
 @dataclass(frozen=True)
@@ -162,25 +166,27 @@ class Asker:
         self,
         asked: Iterable[Question],
         identity: Identity | None = None,
-        headers: dict[str, str] | None = None,
+        headers: Sent | None = None,
     ) -> list[Answered]:
-        """All the answers, in the questions' order."""
+        """All the answers, in the questions' order; `headers` are pairs where a name comes
+        twice."""
         asked = list(asked)
         self.tried.update(one.route for one in asked)
-        sent = {ID_HEADER: self.id, **(headers or {})}
+        more = list(headers.items()) if isinstance(headers, dict) else headers or []
+        sent = [(ID_HEADER, self.id), *more]
         if identity:
-            sent["authorization"] = f"Bearer {identity.token.reveal()}"
+            sent.append(("authorization", f"Bearer {identity.token.reveal()}"))
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
             return list(pool.map(lambda one: self._answered(one, sent), asked))
 
-    def _answered(self, one: Question, sent: dict[str, str]) -> Answered:
+    def _answered(self, one: Question, sent: list[tuple[str, str]]) -> Answered:
         body: Any = QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
         if "maas-api" in one.path and body:
             body = {"expiration": "10m"}
         gateway = self._clients[one.listener]
         try:
             answer = gateway.request(
-                one.method, "/", headers={**sent, "host": one.host}, json=body,
+                one.method, "/", headers=[*sent, ("host", one.host)], json=body,
                 extensions={"target": one.path.encode()},
             )  # fmt: skip
         except httpx.RemoteProtocolError:
@@ -190,6 +196,55 @@ class Asker:
     def received(self) -> list[str]:
         """What recorders received of all that: `backend: METHOD path`."""
         return [f"{r.backend}: {r.method} {r.path}" for r in self._stack.records(self.id)]
+
+
+def known(kube: Kube, asker: Asker, stack: Stack) -> list[Question]:
+    """All the questions, once a good one has shown that an answer from behind the gateway is told
+    from the gateway's own: else a backend's refusal would pass for the gateway's."""
+    found = questions(surface(kube))
+    listing = [q for q in found if (q.method, q.path) == ("GET", f"{LOCAL.path}/v1/models")]
+    assert listing, f"no route leads to {LOCAL.path}"
+    good = asker.ask(listing[:1], stack.account_token(f"{TIER_PREFIX}enterprise"))
+    expect(good[0].behind, MAAS, "an answer from behind it for a good token", str(good[0]))
+    asker.renew()
+    return found
+
+
+def usual(kube: Kube) -> list[Question]:
+    """What users ask each route for, over TLS; a route that leads to none of it for its path."""
+    found, out = surface(kube), {}
+    for q in questions(one for one in found if one.listener == "https"):
+        if any(q.method == method and q.path.endswith(end) for method, end in _USUAL):
+            out[q] = None
+    served = {q.route for q in out}
+    plain = (one for one in found if one.listener == "https" and one.route not in served)
+    return [*out, *(Question(o.listener, o.host, o.route, "GET", o.path) for o in plain)]
+
+
+def welcoming(
+    kube: Kube, asker: Asker, asked: Iterable[Question], user: Identity
+) -> list[Question]:
+    """Those that let a user in whom nothing is wrong with; fails for a route that neither does so,
+    nor redirects, nor says that its model is not his."""
+    answers = asker.ask(asked, user)
+    stand = {one.route for one in surface(kube)}  # tests beside this one take theirs away
+    shut = [str(one) for one in answers if one.question.route in stand
+            and not (one.is_let_in or one.status in (*REDIRECTS, 403))]  # fmt: skip
+    expect(not shut, MAAS, "an answer, a redirect or 403 of every route", f"{shut}")
+    found = [one.question for one in answers if one.is_let_in]
+    expect(bool(found), MAAS, f"a route that lets {user.username} in", "none")
+    asker.renew()
+    return found
+
+
+def expect_nobody(asker: Asker, answers: list[Answered], who: str) -> None:
+    """Nobody was served, and no recorder received anything."""
+    assert answers, "there was nothing to ask"
+    served = [str(one) for one in answers if one.is_let_in] + asker.received()
+    asker.renew()
+    shown = "; ".join(served[:SHOWN])
+    expect(not served, MAAS, f"nothing for {who} at {len(answers)} questions",
+           f"{len(served)} let in: {shown}")  # fmt: skip
 
 
 def _listeners(kube: Kube) -> list[str]:

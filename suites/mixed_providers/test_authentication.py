@@ -58,7 +58,7 @@ def test_no_token_is_refused_in_plain_http(stack: Stack, provider: Provider) -> 
     exchange.expect_status(401).expect_no_backend()
 
 
-@requirement("MP-22", "MP-25")
+@requirement("MP-22")
 @pytest.mark.capability("token_signing_key")
 def test_expired_token_is_refused(
     stack: Stack, access: Access, alice: Identity, provider: Provider

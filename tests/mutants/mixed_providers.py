@@ -1,6 +1,6 @@
 """Defects of the mixed-providers demo."""
 
-from tests.mutants.mutant import Mutant, ids
+from tests.mutants.mutant import Mutant, at, ids
 
 
 def mp(*numbers: int) -> frozenset[str]:
@@ -28,8 +28,8 @@ MUTANTS = [
     Mutant("egress-doubles-slash", mp(28, 31, 34), NO_OPENAI | NO_ANTHROPIC | NO_VLLM),
     # keys
     Mutant("keys-swapped", mp(29, 32), NO_OPENAI | NO_ANTHROPIC),
-    Mutant("key-not-injected", mp(29), NO_OPENAI | mp(63)),
-    Mutant("authorization-not-overridden", mp(15, 20, 35), NO_VLLM),
+    Mutant("key-not-injected", mp(29), NO_OPENAI | mp(63), at=at("providers")),
+    Mutant("authorization-not-overridden", mp(15, 20, 35), NO_VLLM, at=at("providers")),
     Mutant("client-key-kept", mp(36)),
     Mutant("key-in-response", mp(37), mp(66)),
     Mutant(
@@ -75,7 +75,7 @@ MUTANTS = [
         {"MP-42": "kept"},
     ),
     # listing
-    Mutant("model-missing-from-listing", mp(10), mp(12)),
+    Mutant("model-missing-from-listing", mp(10), mp(12), at=at("providers")),
     Mutant("registry-ignored", mp(8, 12)),
     Mutant("model-readiness-missing", mp(11), mp(67)),
     Mutant("always-ready", mp(67)),
@@ -109,6 +109,6 @@ MUTANTS = [
     Mutant("listener-not-programmed", mp(1)),
     Mutant("egress-service-not-owned", mp(2)),
     Mutant("model-route-not-owned", mp(3)),
-    Mutant("backend-not-fqdn", mp(4), NO_VLLM),
-    Mutant("policy-under-other-name", mp(7)),
+    Mutant("backend-not-fqdn", mp(4), NO_VLLM, at=at("providers")),
+    Mutant("policy-under-other-name", mp(7), at=at("routes")),
 ]
