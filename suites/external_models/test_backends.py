@@ -130,9 +130,9 @@ def test_port_that_refuses(asking: Asking, backends: Backends) -> None:
 
 @requirement("EM-21")
 @pytest.mark.window(LONG_SECONDS)
-def test_long_answers_are_cut(kube: Kube, stack: Stack, alice: Identity, decide: Decision) -> None:
+def test_long_answers_are_cut(kube: Kube, stack: Stack, decide: Decision) -> None:
     """After Envoy's fifteen seconds, on each way through the egress gateway, or not at all."""
-    walker = Walker(stack, alice)
+    walker = Walker(stack, stack.account_token(f"{TIER_PREFIX}enterprise"))
     found = lasted(walker, [way for way in ways(kube, walker) if way.inner and not way.shut])
     assert any(one.way.route.path == SIMULATOR.path for one in found), f"{found}"
     strange = [str(one) for one in found if not (one.is_served or is_cut(one))]
