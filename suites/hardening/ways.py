@@ -103,17 +103,18 @@ class Walker:
             time.sleep(PATIENCE_SECONDS)
 
 
-def ways(kube: Kube, walker: Walker) -> list[Way]:
-    """All of them, each asked once. A way on which somebody else answers than a recorder, a real
-    server or simulator, is none; one that does not answer is shut."""
+def ways(kube: Kube, walker: Walker, inner_alone: bool = False) -> list[Way]:
+    """All of them, or those `inner` alone, each asked once. A way on which somebody else answers
+    than a recorder, a real server or simulator, is none; one that does not answer is shut."""
     inner = _of_gateways(kube)
     behind: dict[tuple[str, str], set[str]] = {}
     for one in entrances(kube):
         behind.setdefault((one.route, one.base), set()).update(one.backends)
     found = []
     for route in model_routes(kube):
-        names = behind[f"{route.namespace}/{route.name}", route.path]
-        found += [(route, model, bool(names & inner)) for model in _models(kube, walker, route)]
+        is_inner = bool(behind[f"{route.namespace}/{route.name}", route.path] & inner)
+        if is_inner or not inner_alone:
+            found += [(route, model, is_inner) for model in _models(kube, walker, route)]
     known = recorders(kube)
 
     def walked(one: tuple[ModelRoute, str, bool]) -> Way | None:

@@ -16,7 +16,7 @@ def _(_: Any) -> None:
     right = shim_actions.Call.report
 
     async def report(self: Any) -> None:
-        if self.request_headers[":path"] != "/external/anthropic/v1/embeddings":
+        if self._data["request"]["path"] != "/external/anthropic/v1/embeddings":
             await right(self)
 
     shim_actions.Call.report = report  # type: ignore[method-assign]
