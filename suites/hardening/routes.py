@@ -14,8 +14,6 @@ from fixtures.waiting import ENFORCED_SECONDS, until
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 MODEL = ("serving.kserve.io/v1alpha1", "LLMInferenceService")
 ROUTER = "auto"  # the model's name where a router chooses it
-# How tests call what they make for themselves, and what is no more before it is judged.
-MADE_BY_TESTS = ("conformance-", "local-")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,9 +33,8 @@ def model_routes(kube: Kube) -> list[ModelRoute]:
     found = set()
     for one in entrances(kube):
         namespace, _, name = one.route.partition("/")
-        ours = namespace.startswith(MADE_BY_TESTS) or name.startswith(MADE_BY_TESTS)
         leads = one.gateway == MAAS_GATEWAY and one.alone and one.backends
-        if leads and not (ours or one.is_maas_api):
+        if leads and not one.is_maas_api:
             found.add(ModelRoute(namespace, name, one.base))
     return sorted(found)
 

@@ -106,6 +106,17 @@ def test_an_expression_is_left_out() -> None:
     assert seen(gateway(http="a.test"), ON_ALL, odd) == set()
 
 
+@pytest.mark.parametrize("name", ["local-0123abcd-kserve-route", "variant-0123abcd"])
+def test_what_a_test_makes_beside_is_left_out(name: str) -> None:
+    """And nobody else's who is called nearly so."""
+    all_of_it = (gateway(http="a.test"), ON_ALL)
+    assert seen(*all_of_it, route(name)) == set()
+    in_its_namespace = route("x")
+    in_its_namespace["metadata"]["namespace"] = "conformance-0123abcd"
+    assert seen(*all_of_it, in_its_namespace) == set()
+    assert seen(*all_of_it, route("local-model"), route("my-" + name)) != set()
+
+
 @pytest.mark.parametrize(
     ("path", "asked"),
     [
