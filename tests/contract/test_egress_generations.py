@@ -97,7 +97,8 @@ def test_which_routes_a_kept_connection_has(request: pytest.FixtureRequest, kept
     connections stay with the old one."""
     here: Cluster = request.getfixturevalue(kept)
     base = address(here, "envoy-poc-gateway")
-    with httpx.Client(trust_env=False) as client:
+    for_ever = httpx.Limits(keepalive_expiry=None)  # else five seconds
+    with httpx.Client(trust_env=False, limits=for_ever) as client:
         assert client.get(f"{base}/kept/v1/models").status_code == 404
         with applied(here, route("kept")):
             answered(base, "/kept/v1/models", SERVED)
