@@ -129,5 +129,15 @@ MUTANTS = [
         outcomes={"HD-7": "closed"},
         apart=frozenset({"one-model-hears-the-clients-tier", "identity-of-client-kept"}),
     ),
+    # what starts anew, or is there twice
+    Mutant(
+        "one-route-is-forgotten-at-the-start",
+        hd(86),
+        disposables=True,
+        at=at("moments", "providers"),
+    ),
+    Mutant("tokens-of-another-life-are-not-revoked", hd(87), disposables=True),
+    Mutant("refusals-are-remembered", hd(), hd(87, 89), {"HD-88": "closed"}, disposables=True),
+    Mutant("each-proxy-counts-one-tier-for-itself", hd(89), disposables=True),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]
