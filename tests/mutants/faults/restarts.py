@@ -57,6 +57,19 @@ def _(_: Any) -> None:
     Accounts.ensure, Accounts.exists = ensure, exists  # type: ignore[method-assign]
 
 
+@fault("one-kind-of-policy-stays-in-force", "kuadrant_operator")
+def _(module: Any) -> None:
+    """Of a TokenRateLimitPolicy that is in force nobody notices that its target is gone."""
+    right = module.Operator._status
+
+    async def status(self: Any, kind: Any, policy: Object, topology: Any) -> None:
+        was = kind is module.TOKEN and module.is_true_now(policy, "Enforced")
+        if not (was and topology.problem(kind, policy)):
+            await right(self, kind, policy, topology)
+
+    module.Operator._status = status
+
+
 @fault("refusals-are-remembered", "wasm_shim")
 def _(module: Any) -> None:
     """The gateway itself knows for two minutes who is out of budget, and where."""
