@@ -129,6 +129,14 @@ MUTANTS = [
         outcomes={"HD-7": "closed"},
         apart=frozenset({"one-model-hears-the-clients-tier", "identity-of-client-kept"}),
     ),
+    Mutant("one-way-counts-in-words", hd(15), at=at("routes")),
+    Mutant(
+        "one-way-loses-parallel-reports",
+        hd(23),
+        at=at("routes"),
+        apart=frozenset({"one-way-counts-in-words"}),
+    ),
+    Mutant("one-way-checks-before-it-counts", hd(22), hd(23), at=at("routes")),
     # what starts anew, or is there twice
     Mutant(
         "one-route-is-forgotten-at-the-start",
