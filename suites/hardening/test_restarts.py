@@ -35,7 +35,7 @@ from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 
-TOKENS = "/maas-api/v1/tokens"
+TOKENS, KEYS = "/maas-api/v1/tokens", "/maas-api/v1/api-keys"
 CUSTOMERS = 20  # each has fifty requests
 ASKED_EVERY_SECONDS = 0.02
 # Those of whom requests, and what is asked for them, never hear: all others are on their way.
@@ -144,6 +144,28 @@ def test_what_maas_api_gave_and_took_outlives_it(demo: Stack) -> None:
     until_status(partial(demo.models, LOCAL, going), 401,
                  "a token of before to be refused after it was revoked")  # fmt: skip
     demo.models(LOCAL, kept).expect_status(200)
+
+
+@requirement("HD-91")
+def test_api_keys_after_maas_api_started_anew(demo: Stack, decide: Decision) -> None:
+    """Two users' keys: still good, but are they still listed?"""
+    users = [demo.cluster_identity() for _ in range(2)]
+    asked = {"name": "laptop", "expiration": "1h"}
+    made = [demo.send("POST", KEYS, one, asked).expect_status(201).json for one in users]
+    keys = [Identity(Secret(one["token"])) for one in made]
+
+    def names() -> list[list[str]]:
+        listings = [demo.send("GET", KEYS, one).expect_status(200).json for one in users]
+        return [[key["name"] for key in one] for one in listings]
+
+    before = names()
+    expect(before == [["laptop"]] * 2, MAAS, "each user's key in his listing", f"{before}")
+    replaced(demo.kube, MAAS_API)
+    until_status(lambda: demo.mint(demo.cluster_identity()), 201, "maas-api to mint again")
+    for key in keys:
+        demo.models(LOCAL, key).expect_status(200)
+    after = names()
+    decide(PRESENT if after == [[], []] else CLOSED if after == before else f"{after} of {before}")
 
 
 @requirement("HD-88")

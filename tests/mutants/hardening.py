@@ -146,6 +146,7 @@ MUTANTS = [
     ),
     Mutant("tokens-of-another-life-are-not-revoked", hd(87), disposables=True),
     Mutant("one-kind-of-policy-stays-in-force", hd(90), at=at("objects", "moments")),
+    Mutant("keys-outlive-maas-api", hd(), outcomes={"HD-91": "closed"}, disposables=True),
     Mutant("refusals-are-remembered", hd(), hd(87, 89), {"HD-88": "closed"}, disposables=True),
     Mutant("each-proxy-counts-one-tier-for-itself", hd(89), disposables=True),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),

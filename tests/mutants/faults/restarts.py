@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.mutants.faults import fault
@@ -55,6 +57,25 @@ def _(_: Any) -> None:
         return (namespace, name) in known
 
     Accounts.ensure, Accounts.exists = ensure, exists  # type: ignore[method-assign]
+
+
+@fault("keys-outlive-maas-api", "maas_api")
+def _(_: Any) -> None:
+    """They are in a file that its next Pod finds, in the cluster's own folder."""
+    from embedded.images.maas.api_keys import ApiKeys
+
+    pods = next(one for one in Path(os.environ["CONTAINER_ROOT"]).parents if one.name == "pods")
+    file = pods / "api-keys.json"
+    right = ApiKeys.add
+
+    def init(self: Any) -> None:
+        self._keys = json.loads(file.read_text()) if file.exists() else {}
+
+    def add(self: Any, *arguments: Any) -> None:
+        right(self, *arguments)
+        file.write_text(json.dumps(self._keys))
+
+    ApiKeys.__init__, ApiKeys.add = init, add  # type: ignore[method-assign]
 
 
 @fault("one-kind-of-policy-stays-in-force", "kuadrant_operator")
