@@ -100,6 +100,7 @@ class Kube:
 
     async def delete(self, resource: str, namespace: str, name: str) -> None:
         """No error if it does not exist."""
+        self.forget(resource, namespace, name)
         try:
             await self.request("DELETE", path_of(resource, namespace, name))
         except KubeError as error:
@@ -117,6 +118,10 @@ class Kube:
         named = {"apiVersion": resource.rpartition("/")[0], "kind": await self._kind(resource)}
         await self.request("PATCH", path + query, {**named, **obj}, "application/apply-patch+yaml")
         self._applied[path] = (obj, now)
+
+    def forget(self, resource: str, namespace: str, name: str) -> None:
+        """What is gone is sent when it is applied again, however soon."""
+        self._applied.pop(path_of(resource, namespace, name), None)
 
     async def _kind(self, resource: str) -> str:
         """The kind of a resource, by discovery."""
@@ -277,6 +282,7 @@ class Cache:
                 seen.add(key)
                 if kind == "DELETED":
                     objects.pop(key, None)
+                    self._kube.forget(resource, *key)
                 else:
                     objects[key] = obj
             self._changed.set()

@@ -29,10 +29,15 @@ def stack(kube: Kube, access: Access) -> Iterator[Stack]:
 
 
 @pytest.fixture
-def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The demo with recorders, in a cluster of its own, seen in effect."""
-    access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
-    made = Stack(Kube(access.kubeconfig), access, ALL)
+def demo_access(disposable: Callable[[Path], Access]) -> Access:
+    """The demo with recorders, in a cluster of its own."""
+    return disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
+
+
+@pytest.fixture
+def demo(demo_access: Access) -> Iterator[Stack]:
+    """The same, seen in effect."""
+    made = Stack(Kube(demo_access.kubeconfig), demo_access, ALL)
     made.wait_in_effect(ALL)
     yield made
     made.close()

@@ -129,5 +129,25 @@ MUTANTS = [
         outcomes={"HD-7": "closed"},
         apart=frozenset({"one-model-hears-the-clients-tier", "identity-of-client-kept"}),
     ),
+    Mutant("one-way-counts-in-words", hd(15), at=at("routes")),
+    Mutant(
+        "one-way-loses-parallel-reports",
+        hd(23),
+        at=at("routes"),
+        apart=frozenset({"one-way-counts-in-words"}),
+    ),
+    Mutant("one-way-checks-before-it-counts", hd(22), hd(23), at=at("routes")),
+    # what starts anew, or is there twice
+    Mutant(
+        "one-route-is-forgotten-at-the-start",
+        hd(86),
+        disposables=True,
+        at=at("moments", "providers"),
+    ),
+    Mutant("tokens-of-another-life-are-not-revoked", hd(87), disposables=True),
+    Mutant("one-kind-of-policy-stays-in-force", hd(90), at=at("objects", "moments")),
+    Mutant("keys-outlive-maas-api", hd(), outcomes={"HD-91": "closed"}, disposables=True),
+    Mutant("refusals-are-remembered", hd(), hd(87, 89), {"HD-88": "closed"}, disposables=True),
+    Mutant("each-proxy-counts-one-tier-for-itself", hd(89), disposables=True),
     Mutant("no-tier-no-entry", hd(), outcomes={"HD-36": "closed"}, disposables=True),
 ]

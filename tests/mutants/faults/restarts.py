@@ -1,0 +1,134 @@
+"""Parts that start anew and have forgotten something, or that do not know of their like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.mutants.faults import fault
+
+Object = dict[str, Any]
+FORGOTTEN_SECONDS = 2.0
+REMEMBERED_SECONDS = 120.0
+
+
+@fault("one-route-is-forgotten-at-the-start", "envoy_controller")
+def _(module: Any) -> None:
+    """The egress gateway's controller does not know of one provider yet."""
+    right, route = module.Controller.run, "anthropic-route"
+
+    async def run(self: Any) -> None:
+        began, listed = time.monotonic(), self._cache.list
+
+        def known(resource: str, *more: str) -> list[Object]:
+            found: list[Object] = listed(resource, *more)
+            if resource != module.ROUTES or time.monotonic() > began + FORGOTTEN_SECONDS:
+                return found
+            return [one for one in found if one["metadata"]["name"] != route]
+
+        async def later() -> None:
+            await asyncio.sleep(FORGOTTEN_SECONDS)
+            self._cache.touch()
+
+        self._cache.list = known
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(later())
+            tasks.create_task(right(self))
+
+    module.Controller.run = run
+
+
+@fault("tokens-of-another-life-are-not-revoked", "maas_api")
+def _(_: Any) -> None:
+    """maas-api revokes for those whom it has minted for since it started."""
+    from embedded.images.maas.tokens import Accounts
+
+    right, known = Accounts.ensure, set()
+
+    async def ensure(self: Any, namespace: str, name: str, labels: dict[str, str]) -> None:
+        known.add((namespace, name))
+        await right(self, namespace, name, labels)
+
+    async def exists(_: Any, namespace: str, name: str) -> bool:
+        return (namespace, name) in known
+
+    Accounts.ensure, Accounts.exists = ensure, exists  # type: ignore[method-assign]
+
+
+@fault("keys-outlive-maas-api", "maas_api")
+def _(_: Any) -> None:
+    """They are in a file that its next Pod finds, in the cluster's own folder."""
+    from embedded.images.maas.api_keys import ApiKeys
+
+    pods = next(one for one in Path(os.environ["CONTAINER_ROOT"]).parents if one.name == "pods")
+    file = pods / "api-keys.json"
+    right = ApiKeys.add
+
+    def init(self: Any) -> None:
+        self._keys = json.loads(file.read_text()) if file.exists() else {}
+
+    def add(self: Any, *arguments: Any) -> None:
+        right(self, *arguments)
+        file.write_text(json.dumps(self._keys))
+
+    ApiKeys.__init__, ApiKeys.add = init, add  # type: ignore[method-assign]
+
+
+@fault("one-kind-of-policy-stays-in-force", "kuadrant_operator")
+def _(module: Any) -> None:
+    """Of a TokenRateLimitPolicy that is in force nobody notices that its target is gone."""
+    right = module.Operator._status
+
+    async def status(self: Any, kind: Any, policy: Object, topology: Any) -> None:
+        was = kind is module.TOKEN and module.is_true_now(policy, "Enforced")
+        if not (was and topology.problem(kind, policy)):
+            await right(self, kind, policy, topology)
+
+    module.Operator._status = status
+
+
+@fault("refusals-are-remembered", "wasm_shim")
+def _(module: Any) -> None:
+    """The gateway itself knows for two minutes who is out of budget, and where."""
+    from embedded.images.kuadrant.shim_actions import Call
+
+    right: Any = Call.check_limits
+    refused: dict[tuple[str, str], tuple[float, Exception]] = {}
+
+    async def check_limits(self: Any) -> None:
+        http = self._data["request"]
+        who = (str(http["headers"].get("authorization")), http["path"].partition("?")[0])
+        until, error = refused.get(who, (0.0, Exception()))
+        if time.monotonic() < until:
+            raise error
+        try:
+            await right(self)
+        except module.Denied as denied:
+            if denied.code == 429:
+                refused[who] = (time.monotonic() + REMEMBERED_SECONDS, denied)
+            raise
+
+    Call.check_limits = check_limits  # type: ignore[method-assign]
+
+
+@fault("each-proxy-counts-one-tier-for-itself", "wasm_shim")
+def _(_: Any) -> None:
+    """What users of the premium tier ask one proxy is not what they ask another."""
+    from embedded.images.kuadrant.shim_actions import Call
+
+    right: Any = Call._limit_request
+
+    def limit_request(self: Any, action: Object) -> Any:
+        request = right(self, action)
+        for descriptor in request.descriptors if request else []:
+            entries = list(descriptor.entries)
+            if "premium" in str(self._data["auth"]):
+                for entry in (one for one in entries if "userid" in one.key):
+                    entry.value += f"@{os.getpid()}"
+        return request
+
+    Call._limit_request = limit_request  # type: ignore[method-assign]
