@@ -13,8 +13,9 @@ from fixtures.stack import TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
 from manifests import FOLDER
 from suites.hardening.everywhere import Asker
+from suites.hardening.moments import Whole
 from suites.hardening.routes import models
-from suites.hardening.ways import Walker, Way, ways
+from suites.hardening.ways import Walker, Way, recorders, ways
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
@@ -40,6 +41,17 @@ def demo(demo_access: Access) -> Iterator[Stack]:
     made = Stack(Kube(demo_access.kubeconfig), demo_access, ALL)
     made.wait_in_effect(ALL)
     yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def whole(disposable_of_module: Callable[[Path], Access]) -> Iterator[Whole]:
+    """Everything that the documents deploy, in a cluster of its own, seen in effect."""
+    access = disposable_of_module(FOLDER / "conformance")
+    kube = Kube(access.kubeconfig)
+    made = Stack(kube, access, recorders(kube))
+    made.wait_in_effect([*ALL, PREMIUM])
+    yield Whole.of(kube, access, made)
     made.close()
 
 

@@ -145,9 +145,15 @@ class Asker:
     at each route."""
 
     def __init__(
-        self, kube: Kube, access: Access, stack: Stack, tried: Counter[str] | None = None
+        self,
+        kube: Kube,
+        access: Access,
+        stack: Stack,
+        tried: Counter[str] | None = None,
+        side_by_side: int = SIDE_BY_SIDE,
     ) -> None:
         self._stack, self.tried = stack, Counter() if tried is None else tried
+        self._side_by_side = side_by_side
         self._clients = {
             name: client(endpoint(kube, access, *MAAS_GATEWAY, name), access)
             for name in _listeners(kube)
@@ -176,7 +182,7 @@ class Asker:
         sent = [(ID_HEADER, self.id), *more]
         if identity:
             sent.append(("authorization", f"Bearer {identity.token.reveal()}"))
-        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        with ThreadPoolExecutor(self._side_by_side) as pool:
             return list(pool.map(lambda one: self._answered(one, sent), asked))
 
     def _answered(self, one: Question, sent: list[tuple[str, str]]) -> Answered:

@@ -148,7 +148,8 @@ def test_two_teams(kube: Kube, access: Access, stack: Stack, user_of: UserOf) ->
 def test_model_moves_to_maas(
     kube: Kube, stack: Stack, user_of: UserOf, default_gateway: httpx.Client
 ) -> None:
-    """Without a pause in its Pod, and nobody gets an error of the gateways' meanwhile."""
+    """Without a pause in its Pod, nobody gets an error of the gateways' meanwhile, and who has been
+    asked for a token once is asked for one from then on."""
     user = user_of("enterprise")
     with (
         local_model(kube, SHARED.namespace, only=True) as model,
@@ -174,6 +175,11 @@ def test_model_moves_to_maas(
               in_a_row=3, every=0.3)  # fmt: skip
         errors = [found for found in seen if max(found) >= 500]
         expect(errors == [], CLIENT, "no 5xx of the default gateway, or of MaaS'", f"{errors}")
+        strangers = [at_maas for _, at_maas, _ in seen]
+        once_refused = strangers[strangers.index(401) :]
+        expect(set(once_refused) == {401}, CLIENT,
+               "401 for ever for who has no token, once it was (before that, HD-82)",
+               f"{strangers}")  # fmt: skip
         assert pods_of(kube, model) == pods
 
 

@@ -1,0 +1,88 @@
+"""The parts of the stack that a test can take away, start anew or silence, and how it waits for
+them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from fixtures.evidence import CLIENT, expect
+from fixtures.found import only
+from fixtures.kube import Kube
+from fixtures.objects import existing
+from fixtures.waiting import DEPLOYED_SECONDS, until
+
+AUTHORINO = ("kuadrant-system", "authorino")
+LIMITADOR = ("kuadrant-system", "limitador-limitador")
+OPERATOR = ("kuadrant-system", "kuadrant-operator")
+MAAS_API = ("opendatahub", "maas-api")
+MAAS_PROXY = ("openshift-ingress", "maas-default-gateway-openshift-default")
+EGRESS_PROXY = ("default", "envoy-poc-gateway")
+ROUTER = ("vllm-semantic-router-system", "semantic-router-kserve")
+SIMULATOR = ("external-models", "openai-simulator")
+SLACK_SECONDS = 4.0  # of a busy machine
+Part = tuple[str, str]  # namespace and name of a Deployment
+T = TypeVar("T")
+
+
+def scaled(kube: Kube, part: Part, replicas: int) -> None:
+    """Give a Deployment so many Pods, and wait until they are ready, or gone."""
+    namespace, name = part
+    kube.scale(namespace, name, replicas)
+
+    def seen() -> tuple[int, int]:
+        found = existing(kube, "apps/v1", "Deployment", namespace, name)
+        pods = kube.all("v1", "Pod", namespace, found["spec"]["selector"]["matchLabels"])
+        return len(pods), found["status"].get("readyReplicas", 0)
+
+    until(f"{replicas} Pods of {name}", seen, lambda found: found == (replicas, replicas),
+          DEPLOYED_SECONDS)  # fmt: skip
+
+
+def replaced(kube: Kube, part: Part) -> None:
+    """Delete a Deployment's Pods, and wait for others in their place."""
+    namespace, name = part
+    found = existing(kube, "apps/v1", "Deployment", namespace, name)
+    labels = found["spec"]["selector"]["matchLabels"]
+    before = {pod["metadata"]["uid"] for pod in kube.all("v1", "Pod", namespace, labels)}
+    for pod in kube.all("v1", "Pod", namespace, labels):
+        kube.delete("v1", "Pod", namespace, pod["metadata"]["name"])
+
+    def ready() -> bool:
+        pods = kube.all("v1", "Pod", namespace, labels)
+        new = {pod["metadata"]["uid"] for pod in pods if _is_ready(pod)} - before
+        return len(new) == len(pods) == len(before)
+
+    until(f"other Pods of {name}", ready, bool, DEPLOYED_SECONDS)
+
+
+def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+    conditions = pod["status"].get("conditions") or []
+    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
+
+
+def waits(kube: Kube, *services: str) -> float:
+    """For how many seconds Kuadrant waits for these services at most, by its own configuration."""
+    plugin = only(kube.all("extensions.istio.io/v1alpha1", "WasmPlugin", MAAS_PROXY[0]), "shim")
+    found = plugin["spec"]["pluginConfig"]["services"]
+    seconds = 0.0
+    for one in services:
+        timeout = re.fullmatch(r"(\d+)(ms|s)", found[one]["timeout"])
+        assert timeout, f"{one} has the timeout {found[one]['timeout']!r}"
+        seconds += int(timeout[1]) * {"ms": 0.001, "s": 1.0}[timeout[2]]
+    return seconds
+
+
+def in_time(requests: list[Callable[[], T]], seconds: float) -> list[T]:
+    """Their answers, asked for side by side while a part is silent."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(len(requests)) as pool:
+        asked = [pool.submit(one) for one in requests]
+        answers = [one.result() for one in asked]
+    passed = time.monotonic() - began
+    wanted = f"answers within {seconds + SLACK_SECONDS:.1f} s"
+    expect(passed < seconds + SLACK_SECONDS, CLIENT, wanted, f"after {passed:.1f} s")
+    return answers
