@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "fixtures.plugin",
+    "fixtures.disposables",
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",

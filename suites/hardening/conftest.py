@@ -2,12 +2,12 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.disposables import Lasting, Make
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
@@ -29,30 +29,35 @@ def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     made.close()
 
 
-@pytest.fixture
-def demo_access(disposable: Callable[[Path], Access]) -> Access:
-    """The demo with recorders, in a cluster of its own."""
-    return disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
-
-
-@pytest.fixture
-def demo(demo_access: Access) -> Iterator[Stack]:
-    """The same, seen in effect."""
-    made = Stack(Kube(demo_access.kubeconfig), demo_access, ALL)
+@contextlib.contextmanager
+def _demo(disposable: Make) -> Iterator[Stack]:
+    access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
+    made = Stack(Kube(access.kubeconfig), access, ALL)
     made.wait_in_effect(ALL)
     yield made
     made.close()
 
 
-@pytest.fixture(scope="module")
-def whole(disposable_of_module: Callable[[Path], Access]) -> Iterator[Whole]:
-    """Everything that the documents deploy, in a cluster of its own, seen in effect."""
-    access = disposable_of_module(FOLDER / "conformance")
+@pytest.fixture
+def demo(lasting: Lasting) -> Stack:
+    """The demo with recorders, in a cluster of its own, seen in effect."""
+    return lasting.of(_demo)
+
+
+@contextlib.contextmanager
+def _whole(disposable: Make) -> Iterator[Whole]:
+    access = disposable(FOLDER / "conformance")
     kube = Kube(access.kubeconfig)
     made = Stack(kube, access, recorders(kube))
     made.wait_in_effect([*ALL, PREMIUM])
     yield Whole.of(kube, access, made)
     made.close()
+
+
+@pytest.fixture
+def whole(lasting: Lasting) -> Whole:
+    """Everything that the documents deploy, in a cluster of its own, seen in effect."""
+    return lasting.of(_whole)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A part that is gone, and back again. Each test has a cluster of its own, which it ruins."""
+"""A part that is gone, and back again, in a cluster that each test leaves as it was."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Parts that start anew, and parts of which there are two. Each test has a cluster of its own."""
+"""Parts that start anew, and of which there are two; each test leaves its cluster as it was."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import Identity, Provider, Stack
 from fixtures.waiting import ENFORCED_SECONDS, SETTLED_SECONDS, until
-from suites.hardening.test_failures import (
+from suites.hardening.parts import (
     AUTHORINO,
     EGRESS_PROXY,
-    FREE_REQUESTS,
     LIMITADOR,
     MAAS_API,
     MAAS_PROXY,
+    ROUTER,
+    Part,
     replaced,
     scaled,
-    until_counted,
-    user_of,
 )
+from suites.hardening.test_failures import FREE_REQUESTS, until_counted, user_of
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
@@ -39,7 +39,7 @@ TOKENS, KEYS = "/maas-api/v1/tokens", "/maas-api/v1/api-keys"
 CUSTOMERS = 20  # each has fifty requests
 ASKED_EVERY_SECONDS = 0.02
 # Those of whom requests, and what is asked for them, never hear: all others are on their way.
-ON_THE_WAY = (AUTHORINO, LIMITADOR, MAAS_API, MAAS_PROXY, EGRESS_PROXY)
+ON_THE_WAY = (AUTHORINO, LIMITADOR, MAAS_API, MAAS_PROXY, EGRESS_PROXY, ROUTER)
 MODELS = ("llm", "external-models", "kserve")
 
 
@@ -67,7 +67,7 @@ class Customers:
 
     def __init__(self, stack: Stack) -> None:
         self._stack, self._over = stack, threading.Event()
-        self._users = itertools.cycle([user_of(stack, "enterprise") for _ in range(CUSTOMERS)])
+        self._users = [user_of(stack, "enterprise") for _ in range(CUSTOMERS)]
         self._pool = ThreadPoolExecutor(2)
         self.lost: list[str] = []
         self.served = 0
@@ -83,11 +83,12 @@ class Customers:
             one.result()  # or what ended it
 
     def _run(self, new: bool) -> None:
-        for provider in itertools.cycle(ALL):
+        for number, provider in enumerate(itertools.cycle(ALL)):
             if self._over.wait(ASKED_EVERY_SECONDS):
                 return
+            user = self._users[number % CUSTOMERS]
             try:
-                status: object = listing(self._stack, provider, next(self._users), new).status
+                status: object = listing(self._stack, provider, user, new).status
             except httpx.TransportError as error:
                 status = type(error).__name__
             if status == 200:
@@ -182,13 +183,18 @@ def test_budgets_after_limitador_started_anew(demo: Stack, decide: Decision) -> 
     decide({(200, 200): PRESENT, (429, 429): CLOSED}.get((found[0], found[1]), f"{found}"))
 
 
+def everywhere(stack: Stack, parts: list[Part], replicas: int) -> None:
+    """So many of each of these, all at once."""
+    with ThreadPoolExecutor(len(parts)) as pool:
+        list(pool.map(lambda one: scaled(stack.kube, one, replicas), parts))
+
+
 @requirement("HD-89")
 def test_two_are_as_one(demo: Stack) -> None:
     """Of the gateways, Authorino and maas-api there are two each, and each request comes on a new
     connection: budgets are what they were, and who is nobody with one is with the other."""
     two = [MAAS_PROXY, EGRESS_PROXY, AUTHORINO, MAAS_API]
-    with ThreadPoolExecutor(len(two)) as pool:
-        list(pool.map(lambda one: scaled(demo.kube, one, 2), two))
+    everywhere(demo, two, 2)
     for model in ALL:
         until(f"{model} to be served by both",
               partial(answers, demo, model, user_of(demo, "enterprise")),
@@ -209,6 +215,7 @@ def test_two_are_as_one(demo: Stack) -> None:
     for model in ALL:
         strange = answers(demo, model, None)
         expect(strange == {401}, MAAS, f"401 without a token at {model}, by both", f"{strange}")
+    everywhere(demo, two, 1)
 
 
 def answers(stack: Stack, model: Provider, user: Identity | None) -> set[int]:

@@ -65,3 +65,5 @@ from tests.mutants.faults import (  # noqa: E402, F401
     metering_everywhere,
     mixed_providers,
     moments,
+    restarts,
+)
