@@ -14,6 +14,7 @@ from fixtures.stack.grants import granted
 from manifests import FOLDER
 from suites.hardening.everywhere import Asker
 from suites.hardening.moments import Whole
+from suites.hardening.own import OwnRoute, own_route
 from suites.hardening.routes import models
 from suites.hardening.ways import Walker, Way, recorders, ways
 from suites.maas_gateway.models import PREMIUM
@@ -106,3 +107,10 @@ def asker(kube: Kube, access: Access, stack: Stack, tried: Counter[str]) -> Iter
     made = Asker(kube, access, stack, tried)
     yield made
     made.close()
+
+
+@pytest.fixture
+def own(kube: Kube, stack: Stack) -> Iterator[OwnRoute]:
+    """A namespace for a route of the test's own."""
+    with own_route(kube, stack) as made:
+        yield made

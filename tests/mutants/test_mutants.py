@@ -12,6 +12,7 @@ import yaml
 from fixtures.evidence.requirements import by_id, read_all
 from manifests import FOLDER
 from tests.mutants import (
+    changes,
     dual_gateway,
     external_models,
     hardening,
@@ -34,6 +35,7 @@ MUTANTS = [
     *external_models.MUTANTS,
     *hardening.MUTANTS,
     *moments.MUTANTS,
+    *changes.MUTANTS,
 ]
 
 # Sentences that go over a dimension, and that no defect breaks at one element of it yet.

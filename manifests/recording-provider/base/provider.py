@@ -10,6 +10,8 @@ it received:
                          "messages", "written", "ended"}]}
     GET /_recorder/requests?id=ID&may=N
         → the same as it was, and from here on N events of a held stream may be written
+    GET /_recorder/unready?seconds=N
+        → `/ready` says 503 for so long, and all else is as it was; 0 ends it
 
 A request can wish for an answer, by a JSON object in its header `x-conformance-recorder`, which
 every hop passes on; bodies are what clients send. `total_tokens` is what the answer reports,
@@ -77,6 +79,7 @@ class Provider(ThreadingHTTPServer):
     def __init__(self, flags: argparse.Namespace) -> None:
         self.flags = flags
         self.requests: deque[Object] = deque(maxlen=REMEMBERED)
+        self.unready_until = 0.0  # of time.monotonic()
         super().__init__((flags.host, flags.port), Handler)
         self.tls: ssl.SSLContext | None = None
         if flags.ssl_certfile:
@@ -121,7 +124,12 @@ class Handler(BaseHTTPRequestHandler):
         target = self.requestline.split()[1]
         path, _, query = target.partition("?")
         if path in ("/health", "/ready"):
-            return self._json(200, {"status": "ok"})
+            is_ready = path == "/health" or time.monotonic() >= self.server.unready_until
+            return self._json(200 if is_ready else 503, {"status": "ok" if is_ready else "unready"})
+        if path == "/_recorder/unready":
+            seconds = float(parse_qs(query).get("seconds", ["0"])[0])
+            self.server.unready_until = time.monotonic() + seconds
+            return self._json(200, {"seconds": seconds})
         if path == "/_recorder/requests":
             asked = parse_qs(query)
             return self._recorded(asked.get("id", [""])[0], int(asked.get("may", ["0"])[0]))

@@ -66,4 +66,5 @@ from tests.mutants.faults import (  # noqa: E402, F401
     mixed_providers,
     moments,
     restarts,
+    yesterday,
 )
