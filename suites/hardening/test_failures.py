@@ -19,7 +19,7 @@ from fixtures.objects import existing
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.paused import paused
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, SETTLED_SECONDS, until
-from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI
+from suites.mixed_providers.providers import LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 
@@ -28,7 +28,6 @@ SLACK_SECONDS = 4.0  # of a busy machine
 AUTHORINO = ("kuadrant-system", "authorino")
 LIMITADOR = ("kuadrant-system", "limitador-limitador")
 MAAS_API = ("opendatahub", "maas-api")
-SIMULATOR = ("external-models", "openai-simulator")
 OPERATOR = ("kuadrant-system", "kuadrant-operator")
 MAAS_PROXY = ("openshift-ingress", "maas-default-gateway-openshift-default")
 EGRESS_PROXY = ("default", "envoy-poc-gateway")
@@ -157,19 +156,6 @@ def test_while_limitador_is_silent(demo: Stack, decide: Decision) -> None:
     until_counted(demo)
     found = {frozenset({200}): "open", frozenset({500}): "closed"}
     decide(found.get(frozenset(asked), f"statuses {asked}"))
-
-
-@requirement("HD-20")
-def test_without_a_provider(demo: Stack) -> None:
-    """Its own users are told so, the others' are served, and it comes back by itself."""
-    user = user_of(demo, "enterprise")
-    demo.models(OPENAI, user).expect_status(200)
-    scaled(demo.kube, SIMULATOR, 0)
-    until_answered(demo, OPENAI, user, 503)
-    for other in (ANTHROPIC, LOCAL):
-        demo.models(other, user).expect_status(200)
-    scaled(demo.kube, SIMULATOR, 1)
-    until_answered(demo, OPENAI, user, 200)
 
 
 @requirement("HD-36")

@@ -64,4 +64,6 @@ from tests.mutants.faults import (  # noqa: E402, F401
     maas_gateway_limits,
     metering_everywhere,
     mixed_providers,
+    providers,
+    shown,
 )
