@@ -12,10 +12,9 @@ from typing import Any
 
 import yaml
 
-from fixtures.clusters import Access
-from fixtures.clusters.existing.ownership import RUN
 from fixtures.kube import Kube
 from fixtures.secrets import redact
+from fixtures.spaces import pods, within
 
 _GATEWAY = "gateway.networking.k8s.io/v1"
 _KINDS = [
@@ -33,26 +32,13 @@ SHARED_LINES = 2000
 Object = dict[str, Any]
 
 
-def namespaces(kube: Kube, access: Access) -> set[str] | None:
-    """Whose objects may be read; None for everybody's."""
-    if not access.run:
-        return None
-    own = kube.all("v1", "Namespace", labels={RUN: access.run})
-    return {one["metadata"]["name"] for one in own} | set(access.watched)
-
-
-def pods(kube: Kube, spaces: set[str] | None) -> list[Object]:
-    """Of these namespaces."""
-    return [pod for pod in kube.all("v1", "Pod") if _within(pod, spaces)]
-
-
 def write(kube: Kube, folder: Path, spaces: set[str] | None = None) -> None:
     """Write the bundle, of these namespaces; what cannot be read is said in its place."""
     folder.mkdir(parents=True, exist_ok=True)
     conditions = {f"{kind}": _conditions(kube, version, kind, spaces) for version, kind in _KINDS}
     text = yaml.dump(conditions, Dumper=yaml.CSafeDumper, sort_keys=False)
     _write(folder / "conditions.yaml", text)
-    events = [_event(event) for event in kube.all("v1", "Event") if _within(event, spaces)]
+    events = [_event(event) for event in kube.all("v1", "Event") if within(event, spaces)]
     _write(folder / "events.txt", "\n".join(sorted(events)) + "\n")
     for pod in pods(kube, spaces):
         metadata = pod["metadata"]
@@ -62,18 +48,13 @@ def write(kube: Kube, folder: Path, spaces: set[str] | None = None) -> None:
             _write(folder / name, _log(kube, metadata, container["name"], lines))
 
 
-def _within(obj: Object, spaces: set[str] | None) -> bool:
-    namespace = obj["metadata"].get("namespace", "")
-    return spaces is None or not namespace or namespace in spaces
-
-
 def _write(path: Path, text: str) -> None:
     path.write_text(redact(text))
 
 
 def _conditions(kube: Kube, version: str, kind: str, spaces: set[str] | None) -> Any:
     try:
-        found = [one for one in kube.all(version, kind) if _within(one, spaces)]
+        found = [one for one in kube.all(version, kind) if within(one, spaces)]
     except Exception as error:  # a kind that this cluster does not have
         return f"not read: {error}"
     return {

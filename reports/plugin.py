@@ -10,6 +10,7 @@ from typing import Any
 import allure_commons
 import pytest
 
+from fixtures import spaces
 from fixtures.evidence import Hop, HopMismatch, trace
 from fixtures.evidence.requirements import cited
 from fixtures.evidence.verdicts import GAP_CLOSED, NOT_RUN, Failure, TestResult, Verdict, judge
@@ -226,10 +227,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     failed = exitstatus != 0 or disagreeing
     if failed and access_key in config.stash and _lost_key not in config.stash:
         kube = Kube(config.stash[access_key].kubeconfig)
-        spaces = diagnostics.namespaces(kube, config.stash[access_key])
-        diagnostics.write(kube, config.getoption("--reports") / "diagnostics", spaces)
+        readable = spaces.namespaces(kube, config.stash[access_key])
+        diagnostics.write(kube, config.getoption("--reports") / "diagnostics", readable)
         began = config.stash[_began_key]
-        config.stash[_restarts_key] = restarts(diagnostics.pods(kube, spaces), began)
+        config.stash[_restarts_key] = restarts(spaces.pods(kube, readable), began)
     disagreeing |= _problem_key in config.stash or bool(unready(config))
     strict = closed and config.getoption("--strict-gaps")
     if exitstatus == 0 and (disagreeing or strict):

@@ -95,6 +95,13 @@ def walker(stack: Stack, member: Identity) -> Walker:
     return Walker(stack, member)
 
 
+@pytest.fixture(scope="module")
+def talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
+    """Another one, of whom a module's tests speak together."""
+    with _member(kube, stack) as user:
+        yield Walker(stack, user)
+
+
 @pytest.fixture(scope="session")
 def all_ways(kube: Kube, stack: Stack) -> list[Way]:
     """Every way to a recording model, seen to lead there."""

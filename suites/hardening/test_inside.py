@@ -5,7 +5,6 @@ Asked by a Pod in a namespace that is none of the stack's.
 
 from urllib.parse import quote
 
-from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
@@ -13,9 +12,8 @@ from fixtures.found import only, parsed, parsed_yaml, parts
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack import CHAT, USERS, Identity, Stack
-from fixtures.stack.gateways import endpoint
 from fixtures.stack.pods import Inside, ask_from_inside, service_url
-from suites.mixed_providers.providers import LOCAL, OPENAI
+from suites.mixed_providers.providers import LOCAL
 
 VICTIM, NAMED = (
     "system:serviceaccount:conformance-somebody:else",
@@ -52,23 +50,6 @@ def test_maas_api_believes_whoever_reaches_it(kube: Kube, stack: Stack, decide: 
         NAMED
     )
     decide(decided(status, bool(got)))
-
-
-@requirement("HD-28")
-def test_no_key_behind_the_gateway(kube: Kube, access: Access) -> None:
-    """The egress gateway passes the request on, and the provider misses its key."""
-    target = endpoint(kube, access, "default", "poc-gateway", "http")
-    url = f"http://{target.address}:{target.port}{OPENAI.egress_path}{CHAT}"
-    key = {OPENAI.key_header: OPENAI.key.reveal()}
-    bare, keyed = ask_from_inside(
-        kube,
-        USERS,
-        [Inside("POST", url, {}, question(OPENAI.model)),
-         Inside("POST", url, key, question(OPENAI.model))],
-    )  # fmt: skip
-    expect(bare[0] == 401, BACKEND, "401 of the provider", f"status {bare[0]}: {bare[1][:200]}")
-    expect("missing_api_key" in bare[1], BACKEND, "a missing key", bare[1][:200])
-    expect(keyed[0] == 200, BACKEND, "200 with the key", f"status {keyed[0]}")
 
 
 @requirement("HD-29")

@@ -1,18 +1,21 @@
 """However a path is written, it leads to nothing that its plain spelling does not."""
 
+import uuid
 from collections import Counter
 
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT, MAAS, expect
+from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, MAAS, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
 from fixtures.stack.surface import protected
+from suites.hardening.everywhere import SIDE_BY_SIDE, written
 from suites.hardening.hosts import PLAIN, PORTS, SPELLINGS, Spell, Stranger
 from suites.hardening.spellings import spellings
+from suites.hardening.test_crowds import at_once
 from suites.hardening.wire import ENDED, Wire
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
@@ -36,6 +39,25 @@ def test_rights_hold_for_every_spelling(stack: Stack, alice: Identity, path: str
     exchange.expect(BACKEND, PREMIUM.name not in reached, f"nothing at {PREMIUM.name}", reached)
     if LOCAL.name not in reached:
         expect_client_error(exchange)
+
+
+@requirement("HD-9")
+def test_rights_hold_however_it_is_written(stack: Stack, alice: Identity) -> None:
+    """At each slash of the model's path, in each part of it, and at its end; side by side."""
+    paths, together = written(PREMIUM.path + CHAT), f"conformance-{uuid.uuid4()}"
+    body = {"model": PREMIUM.model, "messages": [{"role": "user", "content": "Hello"}]}
+
+    def asked(number: int) -> Exchange:
+        return stack.send("POST", paths[number], alice, body, {ID_HEADER: together})
+
+    answers = at_once(len(paths), asked, SIDE_BY_SIDE)
+    reached = [f"{one.backend}: {one.path}" for one in stack.records(together)]
+    expect(not reached, BACKEND, f"nothing of {len(paths)} spellings", f"{reached}")
+    for one in answers:
+        expect_client_error(one)
+    asked_about = [one for one in answers if one.status == 403]
+    expect(bool(asked_about), MAAS, "403 for some, which a policy decided", "none")
+    print(*(one.sent_path for one in asked_about), sep="\n")
 
 
 @requirement("HD-10")

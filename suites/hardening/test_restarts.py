@@ -105,7 +105,7 @@ class Customers:
         expect(self.served > 2 * len(ALL), CLIENT, f"requests while {what}", f"{self.served}")
 
 
-@requirement("HD-86")
+@requirement("HD-92")
 def test_who_configures_others_may_start_anew(demo: Stack) -> None:
     """One after the other, while good requests come."""
     found = controllers(demo.kube)

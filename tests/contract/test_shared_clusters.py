@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures import spaces
 from fixtures.clusters import Access, ClusterError, Wanted
 from fixtures.clusters.existing import record
 from fixtures.clusters.existing.ownership import RUN, ForeignObject, Ownership
@@ -247,12 +248,12 @@ def test_diagnostics_of_a_shared_cluster(cluster: Cluster, run: str, tmp_path: P
     kube = shared(cluster, run)
     kube.service_account(f"conformance-{run}", "user")
     access = Access(cluster.state.kubeconfig, run=run, watched=("opendatahub",))
-    spaces = diagnostics.namespaces(kube, access)
-    assert spaces == {f"conformance-{run}", "opendatahub"}
-    diagnostics.write(kube, tmp_path, spaces)
+    readable = spaces.namespaces(kube, access)
+    assert readable == {f"conformance-{run}", "opendatahub"}
+    diagnostics.write(kube, tmp_path, readable)
     logs = {path.name.partition(".")[0] for path in tmp_path.glob("*.log")}
     assert logs == {"opendatahub"}
     conditions = yaml.safe_load((tmp_path / "conditions.yaml").read_text())
     seen = {name.partition("/")[0] for kind in conditions.values() for name in kind}
     assert seen == {"", "opendatahub"}
-    assert diagnostics.namespaces(kube, Access(cluster.state.kubeconfig)) is None
+    assert spaces.namespaces(kube, Access(cluster.state.kubeconfig)) is None

@@ -140,7 +140,7 @@ MUTANTS = [
     # what starts anew, or is there twice
     Mutant(
         "one-route-is-forgotten-at-the-start",
-        hd(86),
+        hd(92),
         disposables=True,
         at=at("moments", "providers"),
     ),

@@ -4,7 +4,8 @@ Stands for ghcr.io/vllm-project/semantic-router/extproc. Upstream: vllm-project/
 `src/semantic-router/pkg/extproc` (the four phases) at f2883b0, the POC's parent, beside which this
 was run; `semantic_router_ports` has the two HTTP ports. The Envoy in front of it is the real one,
 with the POC's configuration; what a client sees of an error is Envoy's doing
-(`failure_mode_allow`). A body for `auto` is written anew from what `openai_request` keeps of it.
+(`failure_mode_allow`). A body for `auto` is written anew from what `openai_request` keeps of it,
+and every body is written into the log (`processor_req_body.go`, `Received request body`).
 Left out: everything that needs a model download (domain, PII and jailbreak classification,
 semantic cache, tools), the Response API, router replay, tracing, and of the metrics latencies,
 tokens and reasoning. Of the releases from v0.3.0 there is only that they refuse the POC's
@@ -128,6 +129,7 @@ class Exchange:
         return pb.ProcessingResponse(request_headers=pb.HeadersResponse())
 
     def on_request_body(self, message: pb.HttpBody) -> pb.ProcessingResponse:
+        _log(f"Received request body {message.body.decode(errors='replace')}")
         body = _chat(message.body)
         self._model = name = openai_request.model(body)
         if self._is_of_the_loop:
@@ -262,6 +264,11 @@ class Exchange:
         elif family.get("type") == "reasoning_effort":
             effort = decision.reasoning_effort or self._config.reasoning_effort
             body["chat_template_kwargs"] = {family["parameter"]: effort if wanted else asked}
+
+
+def _log(text: str) -> None:
+    """As upstream's zap does, of whose lines this has only that one."""
+    print(json.dumps({"level": "info", "ts": time.time(), "msg": text}), flush=True)
 
 
 def _immediate(status: int, body: Object) -> pb.ProcessingResponse:

@@ -65,6 +65,8 @@ from tests.mutants.faults import (  # noqa: E402, F401
     metering_everywhere,
     mixed_providers,
     moments,
+    providers,
     restarts,
+    shown,
     yesterday,
 )
