@@ -222,10 +222,12 @@ def _(_: Any) -> None:
         slices = copy.deepcopy(slices)
         for found in slices:
             for endpoint in found.get("endpoints") or []:
-                conditions, pod = endpoint["conditions"], endpoint["targetRef"]["uid"]
-                if conditions["ready"]:
+                conditions = endpoint.get("conditions") or {}
+                pod = endpoint.get("targetRef", {}).get("uid")
+                if conditions.get("ready"):
                     known.add(pod)
-                conditions["ready"] = pod in known and not conditions["terminating"]
+                elif pod in known and not conditions.get("terminating"):
+                    conditions["ready"] = True
         right(self, services, slices, *more)
 
     backends.Backends.__init__ = init  # type: ignore[method-assign]
