@@ -10,6 +10,7 @@ def hd(*numbers: int) -> frozenset[str]:
 MUTANTS = [
     Mutant("grants-once-given-hold", hd(70)),
     Mutant("moved-rules-stay-where-they-were", hd(70)),
+    Mutant("routes-come-late-after-a-restart", hd(92), disposables=True, at=at("moments")),
     Mutant("request-limits-taken-away-hold", hd(71)),
     Mutant("token-limits-are-not-lowered", hd(71)),
     Mutant("first-keys-are-injected", hd(72)),

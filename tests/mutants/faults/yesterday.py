@@ -46,6 +46,25 @@ def _(module: Any) -> None:
     module.Controller._translate = translate
 
 
+@fault("routes-come-late-after-a-restart", "envoy_gateway")
+def _(module: Any) -> None:
+    """For five seconds a controller gives no routes to Gateways that were programmed before."""
+    import time
+
+    from embedded.gatewayapi.status import is_true_now
+
+    right, began = module.Controller._snapshot, time.monotonic()
+    restarted: dict[str, bool] = {}
+
+    def snapshot(self: Any, gateway: Object, routes: Any, clusters: list[Object]) -> Any:
+        was = is_true_now(gateway, "Programmed")
+        if restarted.setdefault(gateway["metadata"]["uid"], was) and time.monotonic() < began + 5:
+            routes = {name: {} for name in routes}
+        return right(self, gateway, routes, clusters)
+
+    module.Controller._snapshot = snapshot
+
+
 def _policies_stay(module: Any, name: str) -> None:
     """A policy of a kind that is deleted stays in force while its route is there."""
     right = module.Topology.__init__
@@ -222,10 +241,12 @@ def _(_: Any) -> None:
         slices = copy.deepcopy(slices)
         for found in slices:
             for endpoint in found.get("endpoints") or []:
-                conditions, pod = endpoint["conditions"], endpoint["targetRef"]["uid"]
-                if conditions["ready"]:
+                conditions = endpoint.get("conditions") or {}
+                pod = endpoint.get("targetRef", {}).get("uid")
+                if conditions.get("ready"):
                     known.add(pod)
-                conditions["ready"] = pod in known and not conditions["terminating"]
+                elif pod in known and not conditions.get("terminating"):
+                    conditions["ready"] = True
         right(self, services, slices, *more)
 
     backends.Backends.__init__ = init  # type: ignore[method-assign]
