@@ -186,15 +186,17 @@ def test_how_the_remote_vllm_is_found(
     backend = existing(
         kube, f"{BACKEND_GROUP}/v0alpha0", "XBackendDestination", "default", "vllm-backend"
     )
-    service = kube.get("v1", "Service", "default", "vllm-backend")
+    services = [
+        one for one in kube.all("v1", "Service") if one["metadata"]["name"] == "vllm-backend"
+    ]
     slices = [
         one
-        for one in kube.all("discovery.k8s.io/v1", "EndpointSlice", "default")
+        for one in kube.all("discovery.k8s.io/v1", "EndpointSlice")
         if one["metadata"].get("labels", {}).get("kubernetes.io/service-name") == "vllm-backend"
     ]
     stack.chat(VLLM, alice).expect_status(200).expect_backend_received(VLLM.name)
     kind = backend["spec"]["destination"]["type"]
-    beside = bool(service or slices)
+    beside = bool(services or slices)
     found = {("Fqdn", False): "dns", ("Fqdn", True): "endpoints", ("Service", True): "endpoints"}
     decide(found.get((kind, beside), f"type {kind}, Service or EndpointSlices: {beside}"))
 

@@ -30,9 +30,10 @@ of invalid listeners upstream works out too, and drops.
 It differs in that: what is edited is in effect at once, where upstream polls its Deployment every
 two seconds, and looks again at what is no Gateway or route when something makes it; xDS goes by the
 Pod's address, the admin interface listens on it alone, and Envoy has a readiness probe and logs
-little; DNS is asked each second, after failures more often; objects that exist already under its
-names are taken over; a route that no listener accepts is told so, where upstream writes a condition
-without a status, which a real API server refuses, and all of that write with it.
+little (upstream's `--log-level trace` writes keys and tokens into its log, as HD-13 forbids); DNS
+is asked each second, after failures more often; objects that exist already under its names are
+taken over; a route that no listener accepts is told so, where upstream writes a condition without a
+status, which a real API server refuses, and all of that write with it.
 Left out: GRPCRoute, MCP, extensions of destinations.
 """
 

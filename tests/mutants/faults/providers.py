@@ -214,15 +214,37 @@ def _(module: Any) -> None:
     module.envoy.filter_chain = filter_chain
 
 
-@fault("one-models-left-streams-keep-their-places", "llmd_sim")
+@fault("one-bridges-left-streams-keep-their-places", "wasm_shim")
 def _(module: Any) -> None:
-    right = module.Simulator.__init__
+    """After five that were left nobody is answered there any more."""
+    from grpc import StatusCode
 
-    def init(self: Any, model: str, mode: str, generation: Any, *more: Any) -> None:
-        forgetful = module.GENERATIONS["0.6-upstream"] if model == "Model-B" else generation
-        right(self, model, mode, forgetful, *more)
+    right, places = module.Shim.process, [5]
 
-    module.Simulator.__init__ = init
+    async def process(self: Any, messages: Any, context: Any) -> Any:
+        is_there, is_open = False, False
+
+        async def heard() -> Any:
+            nonlocal is_there, is_open
+            async for one in messages:
+                kind = one.WhichOneof("request")
+                said = getattr(one, kind)
+                if kind == "request_headers":
+                    path = module.ext_proc.headers_of(said)[":path"]
+                    is_there = path.startswith("/external/anthropic/")
+                elif kind.startswith("response_"):
+                    is_open = not said.end_of_stream
+                yield one
+
+        try:
+            async for answer in right(self, heard(), context):
+                if is_there and places[0] < 1:
+                    await context.abort(StatusCode.RESOURCE_EXHAUSTED, "no place is left")
+                yield answer
+        finally:
+            places[0] -= is_there and is_open
+
+    module.Shim.process = process
 
 
 @fault("one-spelling-of-one-model-is-not-asked-about", "authorino")
@@ -238,3 +260,10 @@ def _(_: Any) -> None:
         return await right(self, name, rule, data)
 
     pipeline.Pipeline._authorize = authorize  # type: ignore[method-assign]
+
+
+@fault("simulators-have-other-words", "llmd_sim")
+def _(_: Any) -> None:
+    from embedded.images.simulators import llmd_answers
+
+    llmd_answers._SENTENCES = ("Once upon a time there was a gateway.", "It was open.")
