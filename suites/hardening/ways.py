@@ -26,7 +26,7 @@ from fixtures.stack import (
     Stack,
     Wish,
 )
-from fixtures.stack.surface import entrances
+from fixtures.stack.surface import entrances, of_a_test
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from manifests import Object
 from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes
@@ -154,13 +154,14 @@ def _walked(walker: Walker, way: Way, known: list[Provider]) -> Way | None:
 
 
 def recorders(kube: Kube) -> list[Provider]:
-    """A Service of each Pod that runs the recording provider; its path and model are its ways'."""
+    """A Service of each Pod that runs the recording provider, but for those of tests beside this
+    one, which end with them; its path and model are its ways'."""
     services = kube.all("v1", "Service")
     found = {}
     for pod in kube.all("v1", "Pod"):
         namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}
         arguments = [word for one in pod["spec"]["containers"] for word in one.get("args") or []]
-        if not _runs_it(pod) or pod["metadata"].get("deletionTimestamp"):
+        if not _runs_it(pod) or of_a_test(pod) or pod["metadata"].get("deletionTimestamp"):
             continue
         for service in services:
             selector = service["spec"].get("selector") or {}
