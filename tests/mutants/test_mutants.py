@@ -12,6 +12,7 @@ import yaml
 from fixtures.evidence.requirements import by_id, read_all
 from manifests import FOLDER
 from tests.mutants import (
+    askers,
     dual_gateway,
     external_models,
     hardening,
@@ -32,6 +33,7 @@ MUTANTS = [
     *dual_gateway.MUTANTS,
     *external_models.MUTANTS,
     *hardening.MUTANTS,
+    *askers.MUTANTS,
 ]
 
 # Sentences that go over a dimension, and that no defect breaks at one element of it yet.
