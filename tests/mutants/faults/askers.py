@@ -78,3 +78,140 @@ def _(module: Any) -> None:
 @fault("one-routes-streams-with-a-charset-are-free", "wasm_shim")
 def _(module: Any) -> None:
     _as_json(module, lambda path: path == "/external/anthropic/v1/completions")
+
+
+def _unlimited(where: Callable[[Object, Object], bool]) -> None:
+    """What is asked there, by whom that is true of, is not counted: `where` is given the request
+    and the identity."""
+    from embedded.images.kuadrant import shim_actions
+
+    right = shim_actions.Call._check
+
+    async def check(self: Any, action: Object) -> None:
+        request, identity = self._data["request"], self._data["auth"].get("identity") or {}
+        if self._kind(action) != shim_actions.LIMIT or not where(request, identity):
+            await right(self, action)
+
+    shim_actions.Call._check = check  # type: ignore[method-assign]
+
+
+@fault("one-tier-is-unlimited-on-one-route", "wasm_shim")
+def _(_: Any) -> None:
+    _unlimited(lambda request, identity: (
+        request["path"].startswith("/external/vllm/") and identity.get("tier") == "premium"
+    ))  # fmt: skip
+
+
+@fault("one-routes-queries-are-not-counted", "wasm_shim")
+def _(_: Any) -> None:
+    _unlimited(lambda request, _: (
+        request["path"].startswith("/external/openai/") and "?" in request["path"]
+    ))  # fmt: skip
+
+
+@fault("one-operation-of-one-model-is-unlimited", "wasm_shim")
+def _(_: Any) -> None:
+    _unlimited(lambda request, _: request["path"] == "/llm/private-model/v1/embeddings")
+
+
+@fault("one-method-without-tls-is-unlimited", "wasm_shim")
+def _(_: Any) -> None:
+    _unlimited(lambda request, _: (
+        request["path"].startswith("/external/anthropic/")
+        and (request["method"], request["scheme"]) == ("HEAD", "http")
+    ))  # fmt: skip
+
+
+@fault("one-route-says-to-come-back-at-once", "wasm_shim")
+def _(_: Any) -> None:
+    from embedded.images.kuadrant import shim_actions
+
+    right = shim_actions.Call._check
+
+    async def check(self: Any, action: Object) -> None:
+        try:
+            await right(self, action)
+        except shim_actions.Denied as denied:
+            if self._data["request"]["path"].startswith("/external/anthropic/"):
+                denied.headers["retry-after"] = "0"
+            raise
+
+    shim_actions.Call._check = check  # type: ignore[method-assign]
+
+
+@fault("one-operation-hears-the-clients-tier", "wasm_shim")
+def _(module: Any) -> None:
+    """With one model's completions the client's header stays."""
+    right = module.Exchange.on_request_headers
+
+    async def on_request_headers(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        if module.ext_proc.headers_of(message)[":path"] == "/llm/private-model/v1/completions":
+            headers = answer.request_headers.response.header_mutation.set_headers
+            kept = [one for one in headers if one.header.key.lower() != "x-maas-tier"]
+            del headers[:]
+            headers.extend(kept)
+        return answer
+
+    module.Exchange.on_request_headers = on_request_headers
+
+
+def _with_lua(module: Any, source: str) -> None:
+    """A filter behind the policies'."""
+    import envoy.extensions.filters.http.lua.v3.lua_pb2  # noqa: F401 - known to `@type`
+
+    right = module.envoy.connections
+    kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+    config = {"@type": kind, "default_source_code": {"inline_string": source}}
+    own = {"name": "envoy.filters.http.lua", "typed_config": config}
+
+    def connections(name: str, routes: Object, filters: list[Object], **more: Any) -> Object:
+        found: Object = right(name, routes, [*filters, own], **more)
+        return found
+
+    module.envoy.connections = connections
+
+
+@fault("one-way-remembers-answers", "envoy_gateway")
+def _(module: Any) -> None:
+    """Whoever asks one provider what has been asked gets the answer that there was."""
+    _with_lua(
+        module,
+        """
+        local answers = {}
+        function envoy_on_request(h)
+          if h:headers():get(":path") ~= "/external/anthropic/v1/chat/completions" then return end
+          local body = h:body()
+          if not body then return end
+          local asked = body:getBytes(0, body:length())
+          if asked:find('"stream"', 1, true) then return end
+          if answers[asked] then
+            h:respond({[":status"] = "200", ["content-type"] = "application/json"}, answers[asked])
+          else
+            h:streamInfo():dynamicMetadata():set("remembered", "asked", asked)
+          end
+        end
+        function envoy_on_response(h)
+          local found = h:streamInfo():dynamicMetadata():get("remembered")
+          if found and h:headers():get(":status") == "200" then
+            local body = h:body()
+            answers[found["asked"]] = body:getBytes(0, body:length())
+          end
+        end
+        """,
+    )
+
+
+@fault("one-way-fails-over-http2", "envoy_gateway")
+def _(module: Any) -> None:
+    _with_lua(
+        module,
+        """
+        function envoy_on_request(h)
+          local is_one = h:headers():get(":path"):find("/external/vllm/", 1, true) == 1
+          if is_one and h:streamInfo():protocol() == "HTTP/2" then
+            h:respond({[":status"] = "502"}, "no such version")
+          end
+        end
+        """,
+    )
