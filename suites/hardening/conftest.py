@@ -102,6 +102,13 @@ def talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
         yield Walker(stack, user)
 
 
+@pytest.fixture
+def neighbour(kube: Kube, stack: Stack) -> Iterator[Walker]:
+    """Another one."""
+    with _member(kube, stack) as user:
+        yield Walker(stack, user)
+
+
 @pytest.fixture(scope="session")
 def all_ways(kube: Kube, stack: Stack) -> list[Way]:
     """Every way to a recording model, seen to lead there."""

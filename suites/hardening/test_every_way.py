@@ -153,16 +153,46 @@ def test_identity_headers_on_every_way(
     expect_on_each(asked, "the user's own name, tier and groups, each once", told(problem))
 
 
+def answered(walker: Walker, way: Way, operation: str, sent: Sent) -> Record | None:
+    """What the model received of a question that it answered; None where nobody behind the way has
+    such an operation."""
+    wish = {"usage": {"total_tokens": 1}}
+    exchange = walker.ask(way, wish, sent, operation)
+    if operation not in way.operations and exchange.status == 404:
+        assert way.recorder
+        if not walker.stack.records_of(way.recorder, exchange.id):
+            return None
+    return record_of(walker, way, exchange.expect_status(200))
+
+
+@requirement("HD-1")
+def test_identity_headers_by_every_operation(
+    kube: Kube, walker: Walker, all_ways: list[Way]
+) -> None:
+    """The same by completions and embeddings."""
+    said = {way: said_by_policy(kube, way) for way in all_ways}
+    asked = [way for way in all_ways if said[way]]
+
+    def problem(way: Way) -> str:
+        wrong = []
+        for operation in way.questions[1:]:
+            if record := answered(walker, way, operation, LIES):
+                names = [n for n in sorted(said[way]) if not is_own(n, record, walker.user)]
+                wrong += [f"{operation}: {name}: {record.headers.all(name)}" for name in names]
+        return "; ".join(wrong)
+
+    expect_on_each(asked, "the user's own name, tier and groups, each once", told(problem))
+
+
 @requirement("HD-7")
 def test_identity_headers_that_nobody_says(
     kube: Kube, walker: Walker, all_ways: list[Way], decide: Decision
 ) -> None:
-    """On each way the names that no policy says: the client's, as he sent it, or the gateway's own
-    and right, or none."""
+    """On each way, by each operation, the names that no policy says: the client's, as he sent it,
+    or the gateway's own and right, or none."""
     let_through = []
 
-    def problem(way: Way) -> str:
-        record = record_of(walker, way, walker.ask(way, headers=MORE_LIES).expect_status(200))
+    def strange(way: Way, record: Record) -> list[str]:
         said, wrong = said_by_policy(kube, way), []
         for name, value in MORE_LIES.items():
             found = record.headers.all(name)
@@ -172,7 +202,11 @@ def test_identity_headers_that_nobody_says(
                 let_through.append(f"{name} on {way}")
             elif not is_own(name, record, walker.user):
                 wrong.append(f"{name}: {found}")
-        return "; ".join(wrong)
+        return wrong
+
+    def problem(way: Way) -> str:
+        records = [answered(walker, way, one, MORE_LIES) for one in way.questions]
+        return "; ".join(wrong for one in records if one for wrong in strange(way, one))
 
     expect_on_each(all_ways, "the client's header, the gateway's own, or none", told(problem))
     decide(PRESENT if let_through else CLOSED)

@@ -26,6 +26,8 @@ _ASKED = {
     "/v1/responses": {"input": "Hello"},
 }
 _STREAMED = (CHAT, "/v1/completions")  # whose events have the usage where the whole answer has it
+# As vLLM says that it streams.
+EVENTS, WITH_CHARSET = "text/event-stream", "text/event-stream; charset=utf-8"
 # The total is what counts, whatever else is said, and by whatever names.
 _PARTS = {
     CHAT: {"prompt_tokens": 1, "completion_tokens": 1},
@@ -37,15 +39,16 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Question:
-    """An operation of one way to a model, asked by one who has not asked before."""
+    """An operation of one way to a model, asked by one who has not asked before; `streamed` is the
+    content type of the stream that it is asked for, "" for a whole answer."""
 
     route: ModelRoute
     model: str
     path: str
-    is_streamed: bool
+    streamed: str
 
     def __str__(self) -> str:
-        how = ", streamed" if self.is_streamed else ""
+        how = f", streamed as {self.streamed}" if self.streamed else ""
         return f"POST {self.route.path}{self.path}{how} ({self.route.namespace}/{self.route.name})"
 
 
@@ -87,8 +90,10 @@ def questions(kube: Kube, stack: Stack, user: Identity, paths: Iterable[str]) ->
                 continue  # another tier's model
             model = listing.expect_status(200).listed()[0]["id"]
         own = [path for path in paths if (name, "POST", route.path + path) in asked]
-        found += [Question(route, model, path, False) for path in own]
-        found += [Question(route, model, path, True) for path in own if path in _STREAMED]
+        found += [Question(route, model, path, "") for path in own]
+        streams = [path for path in own if path in _STREAMED]
+        found += [Question(route, model, path, kind)
+                  for path in streams for kind in (EVENTS, WITH_CHARSET)]  # fmt: skip
     return found
 
 
@@ -96,16 +101,20 @@ def used(stack: Stack, asked: Question, tier: str) -> str:
     """What was wrong with a user's two questions, the first of which uses up all; or nothing."""
     user = stack.account_token(f"{TIER_PREFIX}{tier}")
     stream = {"stream": True, "stream_options": {"include_usage": True}}
-    body = {"model": asked.model, **_ASKED[asked.path], **(stream if asked.is_streamed else {})}
+    body = {"model": asked.model, **_ASKED[asked.path], **(stream if asked.streamed else {})}
+    kind = {"kind": asked.streamed} if asked.streamed else {}
     usage = {**_PARTS[asked.path], "total_tokens": MANY}
 
     def answered(total: int) -> Exchange:
-        wish = {"usage": {**usage, "total_tokens": total}}
+        wish = {"usage": {**usage, "total_tokens": total}, **kind}
         return stack.send("POST", asked.route.path + asked.path, user, body, recorder=wish)
 
     first = answered(MANY)
     if first.status == 404 and asked.path not in _STREAMED and not stack.records(first.id):
         return ""  # nobody behind this way has such an operation
+    came = first.response.headers.get("content-type", "")
+    if asked.streamed and first.status == 200 and came != asked.streamed:
+        return f"{asked}, {tier}: came as {came}"
     statuses = (first.status, answered(1).status)
     return "" if statuses == (200, 429) else f"{asked}, {tier}: {statuses}"
 

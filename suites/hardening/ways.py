@@ -32,7 +32,7 @@ from manifests import Object
 from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes
 
 PROGRAM = "recording-provider"  # the ConfigMap that recorders run
-COMPLETIONS = "/v1/completions"
+COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
 Problem = Callable[["Way"], str]
 
 
@@ -55,6 +55,11 @@ class Way:
         """Those that can be asked for a stream; beside /v1/chat the router has no route."""
         return [CHAT, COMPLETIONS] if self.route.path else [CHAT]
 
+    @property
+    def questions(self) -> list[str]:
+        """The operations that may be asked for a whole answer."""
+        return [*self.operations, EMBEDDINGS] if self.route.path else self.operations
+
 
 @dataclass(frozen=True)
 class Walker:
@@ -64,12 +69,17 @@ class Walker:
     user: Identity
 
     def ask(
-        self, way: Way, wish: Wish | None = None, headers: Sent | None = None, **more: Any
+        self,
+        way: Way,
+        wish: Wish | None = None,
+        headers: Sent | None = None,
+        operation: str = CHAT,
+        **more: Any,
     ) -> Any:
         """A whole answer: an Exchange, whose records are not those of the way's recorder."""
-        body = {**_question(CHAT), "model": way.model, **more}
+        body = {**question(operation), "model": way.model, **more}
         return self.stack.send(
-            "POST", way.route.path + CHAT, self.user, body, headers, recorder=wish
+            "POST", way.route.path + operation, self.user, body, headers, recorder=wish
         )
 
     @contextlib.contextmanager
@@ -89,7 +99,7 @@ class Walker:
             with self.stack.https.stream(
                 "POST",
                 way.route.path + operation,
-                json={**_question(operation), "model": way.model, **more},
+                json={**question(operation), "model": way.model, **more},
                 headers={
                     "authorization": f"Bearer {self.user.token.reveal()}",
                     ID_HEADER: request_id,
@@ -191,9 +201,14 @@ def _of_gateways(kube: Kube) -> set[str]:
     }
 
 
-def _question(operation: str) -> Object:
-    asked: Object = {"messages": [{"role": "user", "content": "Hello"}]}
-    return {**(asked if operation == CHAT else {"prompt": "Hello"}), "max_tokens": 10}
+def question(operation: str) -> Object:
+    """What is asked for by an operation."""
+    asked: dict[str, Object] = {
+        CHAT: {"messages": [{"role": "user", "content": "Hello"}]},
+        COMPLETIONS: {"prompt": "Hello"},
+        EMBEDDINGS: {"input": "Hello"},
+    }
+    return {**asked[operation], **({} if operation == EMBEDDINGS else {"max_tokens": 10})}
 
 
 def expect_on_each(found: list[Way], what: str, problem: Problem, threads: int = 8) -> None:

@@ -192,6 +192,16 @@ def test_usage_however_events_are_written(stack: Stack, alice: Identity, style: 
     using(stack, alice, 1).expect_status(429)
 
 
+@requirement("MG-28")
+def test_usage_of_a_stream_with_a_charset(stack: Stack, alice: Identity) -> None:
+    """Events are events, with a parameter too, as FastAPI's servers write it."""
+    wish = {"total_tokens": 100, "kind": "text/event-stream; charset=utf-8"}
+    options = {"include_usage": True}
+    exchange = stack.chat(SHARED, alice, stream=True, stream_options=options, recorder=wish)
+    assert reported_usage(exchange.expect_status(200)) == 100
+    using(stack, alice, 1).expect_status(429)
+
+
 @requirement("MG-29")
 def test_stream_without_usage_consumes_nothing(
     stack: Stack, alice: Identity, bob: Identity, decide: Decision

@@ -35,7 +35,7 @@ MUTANTS = [
     Mutant("large-identities-cached", hd(8)),
     Mutant("tiers-open-to-all", hd(9)),
     Mutant("bridge-for-anybody", hd(10, 50, 51), hd(2, 3, 4, 8)),
-    Mutant("hosts-in-any-case", hd(), outcomes={"HD-50": "closed"}),
+    Mutant("hosts-in-any-case", hd(), outcomes={"HD-50": "closed", "HD-77": "closed"}),
     Mutant(
         "one-spelling-of-one-route-passes",
         hd(),

@@ -71,6 +71,7 @@ MUTANTS = [
     Mutant("limits-off-by-one", mg(19, 20, 21, 25, 26, 27)),
     Mutant("streams-not-counted", mg(28)),
     Mutant("split-events-not-counted", mg(28)),
+    Mutant("streams-with-a-charset-not-counted", mg(28)),
     Mutant("first-usage-counts", mg(28)),
     Mutant("large-answers-unmetered", mg(56), mg(28)),
     Mutant("streams-counted-without-usage", mg(), outcomes={"MG-29": "closed"}),

@@ -12,6 +12,7 @@ import yaml
 from fixtures.evidence.requirements import by_id, read_all
 from manifests import FOLDER
 from tests.mutants import (
+    askers,
     changes,
     dual_gateway,
     external_models,
@@ -38,6 +39,7 @@ MUTANTS = [
     *moments.MUTANTS,
     *changes.MUTANTS,
     *providers.MUTANTS,
+    *askers.MUTANTS,
 ]
 
 

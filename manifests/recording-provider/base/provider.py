@@ -17,7 +17,7 @@ A request can wish for an answer, by a JSON object in its header `x-conformance-
 every hop passes on; bodies are what clients send. `total_tokens` is what the answer reports,
 `text` what it says or `letters` how many, `status` makes it an error, `hang` lets it wait so many
 seconds (a stream after its first event), `drop` lets none come at all, and `events` breaks a stream
-off after so many. `kind` is another content type of JSON, `encoding` (`gzip`) packs the answer,
+off after so many. `kind` is another content type, `encoding` (`gzip`) packs a whole answer,
 `headers` are further headers of the answer, a list of [name, value] in this order, and `sse` is
 another way to write events: `crlf`, `tight` (no space after the colon), `named` (with event and id
 lines), `pieces` (each in two, a moment apart), `nulls` (a null usage in every event before the
@@ -304,8 +304,9 @@ class Handler(BaseHTTPRequestHandler):
         whole = [*map(json.dumps, events), "[DONE]"]
         sent = whole[: wish.get("events")]
         written = [self._event(number, event, style) for number, event in enumerate(sent)]
-        kind = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
-        self._begin(200, kind, "".join(written).encode())
+        kind = wish.get("kind", "text/event-stream")
+        headers = {"content-type": kind, "transfer-encoding": "chunked"}
+        self._begin(200, headers, "".join(written).encode())
         for number, data in enumerate(written):
             self._wait_for(number + 1 if number and wish.get("held") else 0)
             time.sleep(wish.get("hang", 0) if number == 1 else 0)

@@ -53,6 +53,7 @@ def every_route(module: Any, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 from tests.mutants.faults import (  # noqa: E402, F401
+    askers,
     bodies,
     changing,
     dual_gateway,
