@@ -83,7 +83,8 @@ MUTANTS = [
     Mutant("models-not-asked", hd(), outcomes={"HD-48": "closed"}),
     Mutant(SLOW_AUTHORINO, hd(), outcomes={"HD-35": "present"}),
     Mutant("headers-of-the-request-before", hd(37)),
-    Mutant("a-fiftieth-without-headers", hd(37)),
+    # Also what maas-api is told of who asks.
+    Mutant("a-fiftieth-without-headers", hd(37), hd(21, 47)),
     Mutant(
         "gateways-of-all-classes",
         hd(43, 44),
