@@ -28,8 +28,9 @@ KUADRANT = "kuadrant.io/v1"
 BRIDGE = ("default", "openai-bridge")
 ROUNDS = 2  # of knocks, after what was to happen has happened
 NO_ANSWER = 499  # as where a gateway ends a connection
-# With these Envoy says that it found nobody behind it: who gets one was let past the policies.
-_PAST_THE_POLICIES = (502, 503, 504)
+# Who gets one of these was taken for somebody: whose requests are counted, or whose request found
+# nobody behind Envoy.
+_TAKEN_FOR_SOMEBODY = (429, 502, 503, 504)
 NOBODY = None
 GARBAGE = Identity(Secret("of-nobody"))
 STRANGERS = {"without a token": NOBODY, "with a token of nobody": GARBAGE}
@@ -119,7 +120,7 @@ class Knocker:
         while not self._over.is_set():
             for who, identity in STRANGERS.items():
                 for one in self._asker.ask(self._asked, identity):
-                    if one.is_let_in or one.status in _PAST_THE_POLICIES:
+                    if one.is_let_in or one.status in _TAKEN_FOR_SOMEBODY:
                         self._let_in.append(f"{who} {one}")
                     elif one.status == 401:
                         self._refused.add(one.question.route)

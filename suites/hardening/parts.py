@@ -3,9 +3,10 @@ them."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -40,6 +41,16 @@ def scaled(kube: Kube, part: Part, replicas: int) -> None:
 
     until(f"{replicas} Pods of {name}", seen, lambda found: found == (replicas, replicas),
           DEPLOYED_SECONDS)  # fmt: skip
+
+
+@contextlib.contextmanager
+def gone(kube: Kube, part: Part) -> Iterator[None]:
+    """Take a Deployment's Pod away, and have it back at the end."""
+    scaled(kube, part, 0)
+    try:
+        yield
+    finally:
+        scaled(kube, part, 1)
 
 
 def replaced(kube: Kube, part: Part) -> None:

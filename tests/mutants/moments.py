@@ -19,6 +19,7 @@ MUTANTS = [
     Mutant(
         "one-bridge-is-open-while-authorino-is-new",
         ids("HD", 32),
+        ids("HD", 18),
         disposables=True,
         at=at("moments", "routes"),
     ),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -50,23 +51,25 @@ def _(_: Any) -> None:
 
 @fault("one-bridge-is-open-while-authorino-is-new", "authorino")
 def _(_: Any) -> None:
-    """For the first who ask."""
+    """For the first who ask, whom it does not remember."""
     from embedded.images.kuadrant import authorino_pipeline as pipeline
 
-    right, let_in = pipeline.Pipeline._who, []
+    right, let_in = pipeline.Pipeline._cached, []
 
-    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+    async def cached(
+        self: Any, phase: str, name: str, rule: Object, data: Object, evaluate: Any
+    ) -> Any:
         try:
-            return await right(self, name, rule, data)
+            return await right(self, phase, name, rule, data, evaluate)
         except pipeline.Unauthenticated:
             path = data["context"]["request"]["http"]["path"]
             if not path.startswith("/external/anthropic/") or len(let_in) == FIRST:
                 raise
             let_in.append(path)
-            user = {"username": "system:serviceaccount:of-a-tier-free:nobody", "groups": []}
-            return {"authenticated": True, "user": user}
+            username = f"system:serviceaccount:of-a-tier-free:{uuid.uuid4()}"
+            return {"authenticated": True, "user": {"username": username, "groups": []}}
 
-    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+    pipeline.Pipeline._cached = cached  # type: ignore[method-assign]
 
 
 @fault("one-model-is-open-while-limits-of-tokens-change", "kuadrant_operator")
