@@ -22,6 +22,7 @@ from fixtures.evidence.verdicts import (
     NONCONFORMANT,
     NOT_APPLICABLE,
     NOT_RUN,
+    UNDECIDED,
 )
 
 KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwise",
@@ -102,7 +103,7 @@ def red(report: dict[str, Any]) -> set[str]:
 
 
 def _kind(a: _Seen, b: _Seen) -> str:
-    unseen = (NOT_RUN, NOT_APPLICABLE)
+    unseen = (NOT_RUN, NOT_APPLICABLE, UNDECIDED)
     if b.verdict == NONCONFORMANT:
         return "newly red"
     if a.verdict in unseen or b.verdict in unseen:

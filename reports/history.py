@@ -75,7 +75,7 @@ def red_since(runs: list[Past], name: str) -> str:
     since = ""
     for past in reversed(runs):
         verdict = past.verdicts.get(name, "not run")
-        if verdict in ("not run", "not applicable"):
+        if verdict in ("not run", "not applicable", "not decided"):
             continue
         if verdict != NONCONFORMANT:
             break
