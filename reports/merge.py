@@ -85,11 +85,15 @@ def main(argv: list[str]) -> int:
     run = merged(parts)
     text = conformance.render(run, verdicts)
     flags.out.mkdir(parents=True, exist_ok=True)
-    (flags.out / "conformance.yaml").write_text(text)
-    (flags.out / "traceability.md").write_text(traceability.render(readings, verdicts))
+    (flags.out / "conformance.yaml").write_text(text, encoding="utf-8")
+    (flags.out / "traceability.md").write_text(
+        traceability.render(readings, verdicts), encoding="utf-8"
+    )
     report = compare.load(flags.out / "conformance.yaml")
     facts = signoff.facts_of(report, flags.history, known=known)
-    (flags.out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
+    (flags.out / "signoff.html").write_text(
+        signoff.render(facts, readings, verdicts), encoding="utf-8"
+    )
     if flags.history:
         history.keep(flags.history, text, report["date"], report["cluster"]["name"])
     tally = Counter(v.verdict for v in verdicts)

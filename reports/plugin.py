@@ -9,7 +9,10 @@ from typing import Any
 import allure_commons
 import pytest
 from _pytest.junitxml import xml_key
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
+from fixtures.again import by_environment
 from fixtures.evidence import HopMismatch, trace
 from fixtures.evidence.requirements import cited
 from fixtures.evidence.verdicts import GAP_CLOSED, UNDECIDED, Verdict, judge
@@ -18,7 +21,7 @@ from fixtures.kube import Kube
 from fixtures.plugin import access_key, known_key, seen_surface, unready
 from fixtures.secrets import redact
 from reports import allure_results, compare, diagnostics, exits, summary, written
-from reports.collected import PASSED_OVER, Collected, Collector
+from reports.collected import BROKEN, PASSED_OVER, Collected, Collector
 from reports.progress import Progress
 from reports.restarts import restarts
 from reports.staged import Staged
@@ -101,6 +104,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     if call.excinfo and report.failed:
         error = call.excinfo.value
+        if why := by_environment(error):
+            item.user_properties.append((BROKEN, redact(why)))
         broken = ["", "", ""]
         if isinstance(error, HopMismatch):
             broken = [error.broken.where, error.broken.expected, error.broken.observed]
@@ -130,9 +135,14 @@ def pytest_internalerror(excrepr: Any) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if SUITES in item.path.parents:
+    if SUITES in item.path.parents and _has_allure(item.config):
         known = item.config.stash[known_key]
         allure_results.label(item, [known[one] for one in cited(item)])
+
+
+def _has_allure(config: pytest.Config) -> bool:
+    """Not with `-p no:allure_pytest`."""
+    return hasattr(config.option, "allure_report_dir")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -142,7 +152,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     try:
         return (yield)
     finally:
-        if SUITES in item.path.parents:
+        if SUITES in item.path.parents and _has_allure(item.config):
             allure_results.tell(trace.telling(), item.user_properties)
 
 
@@ -209,10 +219,16 @@ def _report(config: pytest.Config, verdicts: list[Verdict], exitstatus: int) -> 
 
 
 def _diagnose(config: pytest.Config, folder: Path, began: float) -> None:
-    kube = Kube(config.stash[access_key].kubeconfig)
-    spaces = diagnostics.namespaces(kube, config.stash[access_key])
-    diagnostics.write(kube, folder, spaces)
-    config.stash[_restarts_key] = restarts(diagnostics.pods(kube, spaces), began)
+    """What the cluster says of it, if it still says anything."""
+    try:
+        kube = Kube(config.stash[access_key].kubeconfig)
+        spaces = diagnostics.namespaces(kube, config.stash[access_key])
+        diagnostics.write(kube, folder, spaces)
+        config.stash[_restarts_key] = restarts(diagnostics.pods(kube, spaces), began)
+    except (ApiException, HTTPError) as error:
+        folder.mkdir(exist_ok=True)
+        why = by_environment(error) or str(error)
+        (folder / "unread.txt").write_text(redact(f"{why}\n"), encoding="utf-8")
 
 
 def _unwritten(config: pytest.Config, error: OSError) -> None:
