@@ -76,7 +76,7 @@ class Run:
         return bool(self.lost or self.unready or self.undecided or self.unjudged)
 
 
-SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 
 

@@ -68,7 +68,7 @@ def _within(obj: Object, spaces: set[str] | None) -> bool:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(redact(text))
+    path.write_text(redact(text), encoding="utf-8")
 
 
 def _conditions(kube: Kube, version: str, kind: str, spaces: set[str] | None) -> Any:

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     verdicts = judge(by_id(readings), conformance.results([report]), wanted)
     page = signoff.render(signoff.facts_of(report, flags.history, known=known), readings, verdicts)
     out = flags.out or flags.report.with_name("signoff.html")
-    out.write_text(page)
+    out.write_text(page, encoding="utf-8")
     print(out)
     return 0
 
