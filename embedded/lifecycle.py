@@ -45,7 +45,7 @@ def up(
     while state.info() is None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            text = state.log.read_text() if state.log.exists() else ""
+            text = state.log.read_text("utf-8", "replace") if state.log.exists() else ""
             shutil.rmtree(state.folder, ignore_errors=True)
             raise EmbeddedError(f"cluster {state.name!r} did not start: {_cause(text)}")
         time.sleep(0.02)
@@ -66,7 +66,7 @@ def launch(config: dict[str, object], log: IO[bytes], lifeline: bool) -> subproc
         stdout=log,
         stderr=log,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
+        env={**os.environ, "PYTHONPATH": str(_ROOT), "PYTHONUTF8": "1"},
     )
 
 

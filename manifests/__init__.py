@@ -55,7 +55,7 @@ def identity(obj: Object) -> Identity:
 def load(path: Path) -> list[Object]:
     """The objects of one YAML file."""
     try:
-        documents = list(yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader))
+        documents = list(yaml.load_all(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader))
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
@@ -71,7 +71,7 @@ def load(path: Path) -> list[Object]:
 def _kustomization(folder: Path) -> Iterator[Object]:
     path = folder / "kustomization.yaml"
     try:
-        spec = yaml.load(path.read_text(), Loader=yaml.CSafeLoader) or {}
+        spec = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {}
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror}") from error
     if unknown := spec.keys() - _KNOWN:
@@ -102,7 +102,7 @@ def _config_map(folder: Path, generator: Object) -> Object:
     for entry in generator.get("files", []):
         key, _, name = entry.rpartition("=")
         source = folder / name
-        data[key or source.name] = source.read_text()
+        data[key or source.name] = source.read_text(encoding="utf-8")
     for entry in generator.get("literals", []):
         key, _, value = entry.partition("=")
         data[key] = value
@@ -113,7 +113,11 @@ def _config_map(folder: Path, generator: Object) -> Object:
 
 
 def _patched(path: Path, objects: list[Object], patch: Object) -> list[Object]:
-    text = (path.parent / patch["path"]).read_text() if "path" in patch else patch["patch"]
+    text = (
+        (path.parent / patch["path"]).read_text(encoding="utf-8")
+        if "path" in patch
+        else patch["patch"]
+    )
     operations, target = yaml.load(text, Loader=yaml.CSafeLoader), patch.get("target")
     if not isinstance(operations, list) or not target:
         raise ManifestError(f"{path}: patches must be JSON 6902 lists with a target")

@@ -46,11 +46,11 @@ def make(results: Path, out: Path, past: Path) -> Path:
     program = installed()
     past.mkdir(parents=True, exist_ok=True)
     config = {
-        **json.loads(CONFIG.read_text()),
+        **json.loads(CONFIG.read_text(encoding="utf-8")),
         "historyPath": str((past / "allure.jsonl").resolve()),
     }
     written = results.parent / "allurerc.json"
-    written.write_text(json.dumps(config))
+    written.write_text(json.dumps(config), encoding="utf-8")
     try:
         shutil.rmtree(out, ignore_errors=True)
         _run(str(program), "generate", str(results.resolve()), "--config", str(written.resolve()),
@@ -59,7 +59,7 @@ def make(results: Path, out: Path, past: Path) -> Path:
         written.unlink()
     # One plugin's report stands in the folder itself, several would each have their own.
     (page,) = sorted(out.glob("index.html")) or sorted(out.glob("awesome/index.html"))
-    page.write_text(_ANALYTICS.sub("", page.read_text()))
+    page.write_text(_ANALYTICS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     return page
 
 

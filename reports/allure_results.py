@@ -78,7 +78,9 @@ def _redact(one: Any) -> None:
 def write(folder: Path, components: dict[str, Any]) -> None:
     """The run's environment."""
     lines = [f"{_key(name)}={_value(value)}" for name, value in components.items()]
-    (folder / "environment.properties").write_text(redact("\n".join([*lines, ""])))
+    (folder / "environment.properties").write_text(
+        redact("\n".join([*lines, ""])), encoding="utf-8"
+    )
 
 
 def _key(name: str) -> str:

@@ -22,6 +22,7 @@ from fixtures.evidence.verdicts import (
     NONCONFORMANT,
     NOT_APPLICABLE,
     NOT_RUN,
+    UNDECIDED,
 )
 
 KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwise",
@@ -57,7 +58,7 @@ class _Seen:
 def load(path: Path) -> dict[str, Any]:
     """A conformance.yaml; raises CompareError for anything else."""
     try:
-        found = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
+        found = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (OSError, yaml.YAMLError) as error:
         raise CompareError(f"{path}: {error}") from error
     if not isinstance(found, dict) or found.get("kind") != "ConformanceReport":
@@ -88,7 +89,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
 def baseline(path: Path) -> set[str]:
     """What was red before: of a conformance.yaml, or of a file of known differences."""
     try:
-        differences_known = isinstance(yaml.safe_load(path.read_text()), list)
+        differences_known = isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), list)
     except (OSError, yaml.YAMLError) as error:
         raise CompareError(f"{path}: {error}") from error
     if not differences_known:
@@ -102,7 +103,7 @@ def red(report: dict[str, Any]) -> set[str]:
 
 
 def _kind(a: _Seen, b: _Seen) -> str:
-    unseen = (NOT_RUN, NOT_APPLICABLE)
+    unseen = (NOT_RUN, NOT_APPLICABLE, UNDECIDED)
     if b.verdict == NONCONFORMANT:
         return "newly red"
     if a.verdict in unseen or b.verdict in unseen:
@@ -119,7 +120,7 @@ def _kind(a: _Seen, b: _Seen) -> str:
 def known(path: Path) -> dict[str, tuple[str, str]]:
     """id → (what the second run says, why), of a file of differences."""
     try:
-        raw = yaml.safe_load(path.read_text()) or []
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or []
         return {one["id"]: (one["says"], one["because"]) for one in raw}
     except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
         raise CompareError(f"{path}: wanted a list of id, says, because: {error}") from error

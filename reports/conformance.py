@@ -27,6 +27,7 @@ from fixtures.evidence.verdicts import (
     NONCONFORMANT,
     NOT_APPLICABLE,
     NOT_RUN,
+    UNDECIDED,
     Failure,
     TestResult,
     Verdict,
@@ -42,6 +43,7 @@ _COUNTED = {
     GAP_CLOSED: "gapClosed",
     NOT_APPLICABLE: "notApplicable",
     NOT_RUN: "notRun",
+    UNDECIDED: "notDecided",
 }
 
 
@@ -51,7 +53,8 @@ class Run:
     of what was found on the cluster, `images` what ran under each image's name (image, kind, what),
     `date` is when it began (UTC, ISO 8601), and `shard` which
     part of the suite it was: (number, of how many), () for all of it; `unready` says what of that
-    which was deployed did not become ready; `surface` the routes that were there when the tests
+    which was deployed did not become ready, `undecided` what else broke tests off, and `unjudged`
+    failed tests that no requirement cites; `surface` the routes that were there when the tests
     began (`fixtures.stack.surface.table`)."""
 
     cluster: str
@@ -63,10 +66,17 @@ class Run:
     lost: str = ""
     shard: tuple[int, ...] = ()
     unready: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
+    unjudged: list[str] = field(default_factory=list)
     surface: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something beside the requirements keeps it from a verdict."""
+        return bool(self.lost or self.unready or self.undecided or self.unjudged)
 
-SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text())
+
+SCHEMA = json.loads((Path(__file__).parent / "conformance.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.validators.validator_for(SCHEMA)(SCHEMA)
 
 
@@ -82,14 +92,15 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
         "manifests": run.manifests,
         "surface": run.surface,
         "profiles": [
-            _profile(name, [v for v in verdicts if v.requirement.profile == name])
+            _profile(name, [v for v in verdicts if v.requirement.profile == name], run.is_open)
             for name in profiles
         ],
     }
     if run.lost:
         report["lost"] = run.lost
-    if run.unready:
-        report["unready"] = run.unready
+    for name in ("unready", "undecided", "unjudged"):
+        if lines := getattr(run, name):
+            report[name] = lines
     if run.shard:
         report["shard"] = dict(zip(("number", "of"), run.shard, strict=True))
     return redact_prose(
@@ -122,6 +133,16 @@ def results(reports: Iterable[dict[str, Any]]) -> list[TestResult]:
     return list(found.values())
 
 
+def wanted(reports: Iterable[dict[str, Any]]) -> dict[str, int]:
+    """How many tests each requirement has, as reports that were written say."""
+    found: dict[str, int] = {}
+    for report in reports:
+        for profile in report["profiles"]:
+            for one in profile["requirements"]:
+                found[one["id"]] = max(found.get(one["id"], 0), one.get("tests", 0))
+    return found
+
+
 def _result(evidence: dict[str, Any]) -> TestResult:
     way = [Hop(one["hop"], "", one["observed"]) for one in evidence.get("way", [])]
     return TestResult(
@@ -146,14 +167,15 @@ def manifests(folder: Path, is_default: bool) -> dict[str, str]:
     return {"kustomization": "default" if is_default else folder.name, "digest": digest}
 
 
-def _profile(name: str, verdicts: list[Verdict]) -> dict[str, Any]:
+def _profile(name: str, verdicts: list[Verdict], is_open: bool) -> dict[str, Any]:
     out: dict[str, Any] = {"name": name}
     for level in ("core", "extended"):
         mine = [v for v in verdicts if v.requirement.level == level]
         counted = Counter(v.verdict for v in mine)
         failed = [v.requirement.id for v in mine if v.failed]
+        undecided = is_open or counted[UNDECIDED] or counted[NOT_RUN] == len(mine) > 0
         out[level] = {
-            "result": "failure" if failed else "success",
+            "result": "failure" if failed else "undecided" if undecided else "success",
             "statistics": {key: counted[verdict] for verdict, key in _COUNTED.items()},
         }
         if failed:

@@ -49,7 +49,7 @@ def write(kube: Kube, folder: Path, spaces: set[str] | None = None) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(redact(text))
+    path.write_text(redact(text), encoding="utf-8")
 
 
 def _conditions(kube: Kube, version: str, kind: str, spaces: set[str] | None) -> Any:

@@ -63,7 +63,7 @@ def keep(folder: Path, text: str, date: str, cluster: str) -> None:
     """Add a run's `conformance.yaml`, and drop the oldest of its cluster."""
     folder.mkdir(parents=True, exist_ok=True)
     stamp = re.sub(r"[:-]", "", date)
-    (folder / f"{stamp}-{cluster}.yaml").write_text(text)
+    (folder / f"{stamp}-{cluster}.yaml").write_text(text, encoding="utf-8")
     mine = sorted(p for p in folder.glob(f"*-{cluster}.yaml") if _NAME.fullmatch(p.name))
     for old in mine[:-KEPT]:
         old.unlink()
@@ -75,7 +75,7 @@ def red_since(runs: list[Past], name: str) -> str:
     since = ""
     for past in reversed(runs):
         verdict = past.verdicts.get(name, "not run")
-        if verdict in ("not run", "not applicable"):
+        if verdict in ("not run", "not applicable", "not decided"):
             continue
         if verdict != NONCONFORMANT:
             break

@@ -2,8 +2,8 @@
 
 Each part comes from a run with `--shard=K/N`. The whole is judged anew from what the tests said,
 and written as any run's: `conformance.yaml`, `traceability.md` and `signoff.html`. Exit code 0 when
-nothing is red, or nothing that `--baseline` has not, 1 otherwise, 2 when the parts are not those of
-one run.
+nothing is red, or nothing that `--baseline` has not, 1 otherwise; 2 when something is not decided,
+and 4 when the parts are not those of one run.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fixtures.evidence.requirements import by_id, read_all
-from fixtures.evidence.verdicts import judge
-from reports import compare, conformance, history, signoff, traceability
+from fixtures.evidence.verdicts import UNDECIDED, judge
+from reports import compare, conformance, exits, history, signoff, traceability
 from reports.compare import CompareError
 
 SUITES = Path(__file__).parent.parent / "suites"
@@ -55,9 +55,15 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
         date=min(part["date"] for part in parts),
         seconds=max(part["durationSeconds"] for part in parts),
         lost="; ".join(part["lost"] for part in parts if "lost" in part),
-        unready=list(dict.fromkeys(line for part in parts for line in part.get("unready", []))),
+        unready=_lines(parts, "unready"),
+        undecided=_lines(parts, "undecided"),
+        unjudged=_lines(parts, "unjudged"),
         surface=parts[0].get("surface", []),
     )
+
+
+def _lines(parts: list[dict[str, Any]], what: str) -> list[str]:
+    return list(dict.fromkeys(line for part in parts for line in part.get(what, [])))
 
 
 def main(argv: list[str]) -> int:
@@ -73,16 +79,21 @@ def main(argv: list[str]) -> int:
         known = compare.baseline(flags.baseline) if flags.baseline else None
     except CompareError as error:
         print(error, file=sys.stderr)
-        return 2
+        return 4
     readings = read_all(SUITES)
-    verdicts = judge(by_id(readings), conformance.results(parts))
-    text = conformance.render(merged(parts), verdicts)
+    verdicts = judge(by_id(readings), conformance.results(parts), conformance.wanted(parts))
+    run = merged(parts)
+    text = conformance.render(run, verdicts)
     flags.out.mkdir(parents=True, exist_ok=True)
-    (flags.out / "conformance.yaml").write_text(text)
-    (flags.out / "traceability.md").write_text(traceability.render(readings, verdicts))
+    (flags.out / "conformance.yaml").write_text(text, encoding="utf-8")
+    (flags.out / "traceability.md").write_text(
+        traceability.render(readings, verdicts), encoding="utf-8"
+    )
     report = compare.load(flags.out / "conformance.yaml")
     facts = signoff.facts_of(report, flags.history, known=known)
-    (flags.out / "signoff.html").write_text(signoff.render(facts, readings, verdicts))
+    (flags.out / "signoff.html").write_text(
+        signoff.render(facts, readings, verdicts), encoding="utf-8"
+    )
     if flags.history:
         history.keep(flags.history, text, report["date"], report["cluster"]["name"])
     tally = Counter(v.verdict for v in verdicts)
@@ -90,7 +101,10 @@ def main(argv: list[str]) -> int:
     red = [v.requirement.id for v in verdicts if v.failed]
     if red:
         print(f"red: {', '.join(red)}")
-    return 1 if set(red) - (known or set()) or "lost" in report or "unready" in report else 0
+    is_open = run.is_open or any(v.verdict == UNDECIDED for v in verdicts)
+    ended = exits.Ended(0, set(red), run.unjudged, known, closed=False, undecided=is_open,
+                        wrong=False)  # fmt: skip
+    return exits.code(ended)
 
 
 if __name__ == "__main__":

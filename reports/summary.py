@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from fixtures.clusters.programs import BUILD, STAND_IN
-from fixtures.evidence.verdicts import GAP_CLOSED, NOT_APPLICABLE, NOT_RUN, Failure, Verdict
+from fixtures.evidence.verdicts import (
+    GAP_CLOSED,
+    NOT_APPLICABLE,
+    NOT_RUN,
+    UNDECIDED,
+    Failure,
+    Verdict,
+)
 from fixtures.secrets import redact_prose
 from reports.causes import causes
+from reports.staged import NAMES
 from reports.surface import rows
 
 QUOTED = 240  # letters of a sentence that are shown
 GATHERED = 4  # so many that are red are told once more by what was seen
-NAMES = (
-    "signoff.html",
-    "conformance.yaml",
-    "traceability.md",
-    "junit.xml",
-    "allure-results",
-    "diagnostics",
-)
 
 
 def write(
@@ -33,16 +33,19 @@ def write(
     restarts: list[str],
     ran: list[dict[str, str]],
     surface: list[dict[str, Any]],
+    is_open: bool = False,
+    unwritten: str = "",
 ) -> None:
     """Write the summary of every profile that ran, after the containers that were restarted; at
     the end whose programs they were, of what `ran` (`Program.to_dict`), and which routes of the
-    `surface` no document knows."""
+    `surface` no document knows. `is_open`: something beside the requirements keeps the run from a
+    verdict; `unwritten` says why there are no reports."""
     for line in restarts:
         out.write_line(f"restarted meanwhile: {line}", yellow=True)
     for profile in dict.fromkeys(v.requirement.profile for v in verdicts):
         mine = [v for v in verdicts if v.requirement.profile == profile]
-        if any(v.verdict != NOT_RUN for v in mine):
-            _profile(out, profile, mine)
+        if any(v.verdict != NOT_RUN or v.reason for v in mine):
+            _profile(out, profile, mine, is_open)
     _causes(out, [v for v in verdicts if v.failed])
     out.write_line("")
     for row in (row for row in rows(surface, verdicts) if row.is_unknown):
@@ -53,8 +56,10 @@ def write(
     if count := sum(one["kind"] == STAND_IN for one in ran):
         out.write_line(f"stand-ins of this suite were judged in the place of {count} of {len(ran)} "
                        "images; the sign-off page names them")  # fmt: skip
+    if unwritten:
+        return out.write_line(unwritten, red=True, bold=True)
     written = ", ".join(name for name in NAMES if (folder / name).exists())
-    out.write_line(f"reports: {_shown(folder)} ({written})")
+    return out.write_line(f"reports: {_shown(folder)} ({written})")
 
 
 def _causes(out: pytest.TerminalReporter, red: list[Verdict]) -> None:
@@ -82,15 +87,19 @@ def since_baseline(verdicts: list[Verdict], known: set[str]) -> str:
     return f"against the baseline: {'; '.join(said) or 'nothing is red, and nothing was'}"
 
 
-def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -> None:
+def _profile(
+    out: pytest.TerminalReporter, name: str, verdicts: list[Verdict], is_open: bool
+) -> None:
     failed = [v for v in verdicts if v.failed]
     out.section(f"profile {name}", "=", bold=True)
     counts = Counter(v.verdict for v in verdicts)
     line = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    verdict = "NONCONFORMANT" if failed else "CONFORMANT"
+    is_open = is_open or bool(counts[UNDECIDED]) or counts[NOT_RUN] == len(verdicts)
+    verdict = "NONCONFORMANT" if failed else "NOT DECIDED" if is_open else "CONFORMANT"
     if counts[NOT_RUN]:
         verdict += " (not all requirements ran)"
-    out.write_line(f"{verdict}: {line}", red=bool(failed), green=not failed, bold=True)
+    out.write_line(f"{verdict}: {line}", red=bool(failed) or is_open,
+                   green=not (failed or is_open), bold=True)  # fmt: skip
     for one in failed:
         _failed(out, one)
     _listed(out, "gaps", [v for v in verdicts if v.requirement.kind == "gap"])
@@ -102,7 +111,11 @@ def _profile(out: pytest.TerminalReporter, name: str, verdicts: list[Verdict]) -
             requirement = one.requirement
             meaning = requirement.outcomes[one.outcome]
             out.write_line(f"  {requirement.id} {requirement.title}: {one.outcome} ({meaning})")
-    _reasons(out, [v for v in verdicts if v.verdict == NOT_APPLICABLE])
+    _reasons(out, "not applicable here:", [v for v in verdicts if v.verdict == NOT_APPLICABLE])
+    _reasons(out, "not decided:", [v for v in verdicts if v.verdict == UNDECIDED])
+    _reasons(out, "in part only, and so not run:", [
+        v for v in verdicts if v.verdict == NOT_RUN and v.reason
+    ])  # fmt: skip
 
 
 def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
@@ -142,10 +155,10 @@ def _listed(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) -
         out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.verdict}", yellow=news)
 
 
-def _reasons(out: pytest.TerminalReporter, verdicts: list[Verdict]) -> None:
+def _reasons(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) -> None:
     if verdicts:
         out.write_line("")
-        out.write_line("not applicable here:", bold=True)
+        out.write_line(title, bold=True)
     for v in verdicts:
         out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.reason}")
 

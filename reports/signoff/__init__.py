@@ -40,7 +40,7 @@ class Facts:
     """What ran, beside the verdicts: `date` is in UTC, `digest` that of the manifests;
     `surface` the routes that there were, `past` are earlier runs, `known` what a baseline had red
     (None without one), `lost` why the cluster was no more, `unready` what did not become ready,
-    and `unjudged` failed tests that no requirement cites."""
+    `undecided` what else broke tests off, and `unjudged` failed tests that no requirement cites."""
 
     cluster: str
     kustomization: str
@@ -53,6 +53,7 @@ class Facts:
     known: set[str] | None = None
     lost: str = ""
     unready: list[str] = field(default_factory=list)
+    undecided: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     surface: list[dict[str, Any]] = field(default_factory=list)
 
@@ -66,6 +67,7 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
                  cluster["components"], cluster.get("images", []), past,
                  lost=report.get("lost", ""),
                  unready=report.get("unready", []), surface=report.get("surface", []),
+                 undecided=report.get("undecided", []), unjudged=report.get("unjudged", []),
                  **more)  # fmt: skip
 
 
@@ -79,7 +81,9 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
     )  # fmt: skip
     page = environment.get_template("page.html.j2").render(
         facts=facts,
-        decision=decide(verdicts, facts.lost, facts.unjudged, facts.unready, facts.images),
+        decision=decide(
+            verdicts, facts.lost, facts.unjudged, facts.unready, facts.images, facts.undecided
+        ),
         profiles=list(_profiles(verdicts)),
         red=[v for v in verdicts if v.failed],
         causes=causes(verdicts),

@@ -31,10 +31,11 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     readings = read_all(SUITES)
-    verdicts = judge(by_id(readings), conformance.results([report]))
+    wanted = conformance.wanted([report])
+    verdicts = judge(by_id(readings), conformance.results([report]), wanted)
     page = signoff.render(signoff.facts_of(report, flags.history, known=known), readings, verdicts)
     out = flags.out or flags.report.with_name("signoff.html")
-    out.write_text(page)
+    out.write_text(page, encoding="utf-8")
     print(out)
     return 0
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fixtures.clusters.programs import STAND_IN
+from fixtures.evidence import verdicts as kinds
 from fixtures.evidence.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
 from reports.causes import causes
 
@@ -31,10 +32,11 @@ def decide(
     unjudged: list[str],
     unready: Sequence[str] = (),
     images: Sequence[dict[str, str]] = (),
+    undecided: Sequence[str] = (),
 ) -> Decision:
     """As `_decide` says of what was seen; where stand-ins of this suite ran (`images` has what ran
     in each place) that is said in the first sentence, and nothing is released on it."""
-    found = _decide(verdicts, lost, unjudged, unready)
+    found = _decide(verdicts, lost, unjudged, unready, undecided)
     stand_ins = [one for one in images if one["kind"] == STAND_IN]
     if not stand_ins:
         return found
@@ -46,11 +48,15 @@ def decide(
 
 
 def _decide(
-    verdicts: list[Verdict], lost: str, unjudged: list[str], unready: Sequence[str]
+    verdicts: list[Verdict],
+    lost: str,
+    unjudged: list[str],
+    unready: Sequence[str],
+    undecided: Sequence[str],
 ) -> Decision:
     """A core requirement that is violated stops a release, whatever else is missing; then comes
     what was not looked at, then what is extended. `unjudged` are failed tests of no requirement,
-    `unready` what was deployed and did not become ready."""
+    `unready` what was deployed and did not become ready, `undecided` what else broke tests off."""
     core = [v for v in verdicts if v.failed and v.requirement.level == "core"]
     extended = [v for v in verdicts if v.failed and v.requirement.level != "core"]
     left = [v for v in verdicts if v.verdict == NOT_RUN]
@@ -68,6 +74,14 @@ def _decide(
         return Decision(UNDECIDED, f"{_capital(lost)}.", reason, "open")
     if unready:
         return Decision(UNDECIDED, _UNREADY, f"{unready[0].rstrip('.')}.", "open")
+    broken = [v for v in verdicts if v.verdict == kinds.UNDECIDED]
+    if broken or undecided:
+        sentence = f"{_count(broken, 'requirement')} of {total} could not be decided."
+        reason = broken[0].reason if broken else undecided[0]
+        return Decision(
+            UNDECIDED, sentence if broken else "Not all tests could run.",
+            f"{_capital(reason).rstrip('.')}.", "open",
+        )  # fmt: skip
     if unjudged:
         sentence = f"{_count(unjudged, 'test')} that no requirement cites failed."
         return Decision(UNDECIDED, sentence, f"The first is {unjudged[0]}.", "open")

@@ -16,6 +16,7 @@ from fixtures.evidence.verdicts import (
     NONCONFORMANT,
     NOT_APPLICABLE,
     NOT_RUN,
+    UNDECIDED,
     Failure,
     Verdict,
 )
@@ -34,10 +35,12 @@ _BY_KIND = {
     "flow": BACKEND, "topology": CLUSTER,
 }  # fmt: skip
 # The worst first: a hop has the colour of the worst that stands there.
-WORST_FIRST = (NONCONFORMANT, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN)
+WORST_FIRST = (
+    NONCONFORMANT, UNDECIDED, GAP_CLOSED, GAP_PRESENT, CONFORMANT, NOT_APPLICABLE, NOT_RUN,
+)  # fmt: skip
 MARKS = {
     NONCONFORMANT: "✗", GAP_CLOSED: "◆", GAP_PRESENT: "◇", CONFORMANT: "✓", NOT_APPLICABLE: "–",
-    NOT_RUN: "·",
+    NOT_RUN: "·", UNDECIDED: "?",
 }  # fmt: skip
 COLUMN_LETTERS = 36  # of what was seen, in a line below its hop
 

@@ -116,5 +116,5 @@ def test_what_is_not_ready_fails_the_run(broken: Path, tmp_path: Path, baseline:
     known.write_text("{kind: ConformanceReport, profiles: []}")
     more = [f"--baseline={known}"] if baseline else []
     code, output, report = run(broken, tmp_path / "out", "--requirement=MP-28", *more)
-    assert code == 1, output[-3000:]
+    assert code == 2, output[-3000:]
     assert set(verdicts(report).values()) == {"conformant", "not run"}

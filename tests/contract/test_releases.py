@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.evidence.requirements import Requirement, by_id, read_all
-from fixtures.plugin import SUITES
+from fixtures.invocation import SUITES
 from reports.compare import load, seen
 from tests.conftest import ROOT
 

@@ -14,7 +14,7 @@ from fixtures.clusters.kind import _programs
 from fixtures.clusters.programs import running
 from fixtures.evidence.requirements import by_id, read_all
 from fixtures.evidence.verdicts import CONFORMANT
-from fixtures.plugin import SUITES
+from fixtures.invocation import SUITES
 from kind import FOLDER as KIND
 from kind import KindError, components, oci_runtime, platform
 from kind.components import table

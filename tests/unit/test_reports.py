@@ -12,7 +12,7 @@ from fixtures.evidence.verdicts import Failure, TestResult, Verdict, judge
 from manifests import FOLDER
 from reports import conformance
 from reports.compare import differences, markdown, red
-from reports.plugin import _as_before, _baseline_key, _unjudged_key
+from reports.exits import Ended, code
 from reports.summary import since_baseline
 
 SUITES = Path(__file__).parent.parent.parent / "suites"
@@ -93,25 +93,34 @@ def test_what_is_none_is_refused(wrong: str) -> None:
     assert conformance.problem(dumped(found)).startswith("$.profiles[")
 
 
-class Config:
-    """As much of pytest's as the baseline asks for."""
-
-    def __init__(self, known: set[str], unjudged: list[str]) -> None:
-        self.stash = pytest.Stash()
-        self.stash[_baseline_key], self.stash[_unjudged_key] = known, unjudged
+FAILED, STOPPED = pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED
 
 
-@pytest.mark.parametrize(
-    ("known", "unjudged", "forgiven"),
-    [
-        ({"MP-2", "MP-3"}, [], True),
-        ({"MP-3"}, [], False),
-        ({"MP-2"}, ["tests/kind/test_api_servers.py::test_one"], False),
-    ],
-)
-def test_baseline(known: set[str], unjudged: list[str], forgiven: bool) -> None:
-    config: Any = Config(known, unjudged)
-    assert _as_before(config, verdicts("MP-2")) is forgiven
+def ended(
+    says: int, *red: str, known: set[str] | None = None, unjudged: tuple[str, ...] = (),
+    closed: bool = False, undecided: bool = False, wrong: bool = False,
+) -> int:  # fmt: skip
+    return code(Ended(int(says), {*red}, [*unjudged], known, closed, undecided, wrong))
+
+
+def test_exit_codes() -> None:
+    """What is nonconformant counts for more than what is not decided."""
+    assert ended(0) == 0
+    assert ended(FAILED, "MP-2") == ended(FAILED, "MP-2", undecided=True) == 1
+    assert ended(STOPPED, "MP-2") == 1
+    assert ended(FAILED, undecided=True) == ended(STOPPED) == ended(0, undecided=True) == 2
+    assert ended(0, wrong=True) == 3
+    for says in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR, 5):
+        assert ended(says, "MP-2") == says
+    assert ended(0, closed=True) == 1
+
+
+def test_exit_codes_with_a_baseline() -> None:
+    assert ended(FAILED, "MP-2", known={"MP-2", "MP-3"}) == 0
+    assert ended(FAILED, "MP-2", known={"MP-3"}) == 1
+    assert ended(FAILED, "MP-2", known={"MP-2"}, unjudged=("tests/kind::one",)) == 1
+    assert ended(FAILED, "MP-2", known={"MP-2"}, undecided=True) == 2
+    assert ended(FAILED, "MP-2", known={"MP-2"}, closed=True) == 1
 
 
 def test_what_is_said_of_the_baseline() -> None:

@@ -11,7 +11,7 @@ import pytest
 from fixtures import waiting
 from fixtures.evidence.requirements import Requirement, RequirementError, read, read_all
 from fixtures.evidence.verdicts import Decision, Failure, TestResult, judge
-from fixtures.plugin import SUITES
+from fixtures.invocation import SUITES
 from fixtures.secrets import Secret, redact
 from fixtures.waiting import WaitTimeout, be_patient, until
 from reports.restarts import restarts
