@@ -16,6 +16,7 @@ import httpx
 
 from fixtures.clusters import Access
 from fixtures.evidence import CLIENT, ID_HEADER, MAAS, expect
+from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, PATIENCE_SECONDS, TIER_PREFIX, WISH_HEADER, Identity, Stack
 from fixtures.stack import hurried_response as hurried
@@ -149,7 +150,8 @@ class Limited:
         """A chat, over TLS."""
         path = self.route.path + CHAT
         wanted = ("https", "POST", path)
-        return next(q for q in self.asked if (q.listener, q.method, q.path) == wanted)
+        found = [q for q in self.asked if (q.listener, q.method, q.path) == wanted]
+        return only(found, f"chat over TLS at {self.route}")
 
     def written(self) -> list[Written]:
         """Every operation and method on every listener, with a query, and over HTTP/2."""
