@@ -73,8 +73,16 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--baseline: {error}") from error
     if judges(config):
         allure_commons.plugin_manager.register(allure_results.Redacted())
-        if not hasattr(config, "workerinput"):
+        if hasattr(config, "workerinput"):
+            config.option.allure_report_dir = config.workerinput["allure"]
+        else:
             _stage(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: workers parse the command line anew; tell one where Allure's files belong."""
+    node.workerinput["allure"] = getattr(node.config.option, "allure_report_dir", None)
 
 
 def _stage(config: pytest.Config) -> None:

@@ -22,7 +22,7 @@ NO_BUDGET = NO_OPENAI | NO_ANTHROPIC | NO_VLLM | NO_LOCAL | mp(10, 11, 27, 30, 3
 MUTANTS = [
     # rewrites
     Mutant("maas-rewrite-missing", mp(30), NO_ANTHROPIC),
-    Mutant("openai-prefix-wrong", mp(27), mp(28)),
+    Mutant("openai-prefix-wrong", mp(27), mp(28, 63)),
     Mutant("vllm-prefix-wrong", mp(33), mp(34)),
     Mutant("egress-rewrite-missing", mp(34), NO_VLLM),
     Mutant("egress-doubles-slash", mp(28, 31, 34), NO_OPENAI | NO_ANTHROPIC | NO_VLLM),
