@@ -74,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if judges(config):
         allure_commons.plugin_manager.register(allure_results.Redacted())
         if hasattr(config, "workerinput"):
-            config.option.allure_report_dir = config.workerinput["allure"]
+            if _has_allure(config):
+                config.option.allure_report_dir = config.workerinput["allure"]
         else:
             _stage(config)
 
