@@ -20,9 +20,10 @@ AGAIN: dict[str, tuple[dict[str, str], Wish]] = {
         {"x-envoy-retry-on": "retriable-headers", "x-envoy-retriable-header-names": "x-again"},
         {"status": 503, "headers": [["x-again", "yes"]]},
     ),
+    # Not `unavailable` or `cancelled`: for these Istio's own routes ask again, whoever asks.
     "on-grpc": (
-        {"x-envoy-retry-grpc-on": "unavailable"},
-        {"status": 503, "headers": [["grpc-status", "14"]]},
+        {"x-envoy-retry-grpc-on": "internal"},
+        {"status": 503, "headers": [["grpc-status", "13"]]},
     ),
     "on-limits": ({"x-envoy-retry-on": "envoy-ratelimited,retriable-4xx"}, {"status": 409}),
 }  # fmt: skip
