@@ -9,10 +9,10 @@ def mp(*numbers: int) -> frozenset[str]:
 
 # What cannot hold when a provider answers nobody: its flow, what wants a 200 of it on the way
 # to something else, and the limits that are spent on it.
-NO_OPENAI = mp(13, 19, 20, 21, 25, 26, 28, 29, 36, 43, 44, 45, 47, 48, 61, 66)
+NO_OPENAI = mp(13, 19, 20, 21, 25, 26, 28, 29, 36, 43, 44, 45, 47, 48, 61, 63, 66)
 NO_ANTHROPIC = mp(14, 19, 20, 21, 25, 31, 32, 36, 43, 44, 45, 47, 48, 61, 66)
 NO_VLLM = mp(15, 19, 20, 21, 25, 34, 35, 43, 44, 45, 47, 48, 62, 66)
-NO_LOCAL = mp(16, 19, 20, 25, 38, 40, 41, 43, 44, 45, 47)
+NO_LOCAL = mp(16, 19, 20, 25, 38, 40, 41, 43, 44, 45, 47, 63)
 NO_TOKEN_LIMIT = mp(43, 45, 46, 47)
 NO_LIMIT = NO_TOKEN_LIMIT | mp(19, 25, 26, 44)
 # Everything that needs some user's budget: with one counter for all of them it is soon gone.
