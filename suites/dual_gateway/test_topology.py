@@ -1,7 +1,6 @@
 """What the integration manifests become, and what the two disputed ones are good for."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -225,15 +224,6 @@ def test_pods_are_running(kube: Kube, labels: dict[str, str], containers: list[s
 
 
 # -- references across namespaces ---------------------------------------------------------------
-
-
-@pytest.fixture
-def namespace(kube: Kube) -> Iterator[str]:
-    """A new namespace, which no grant names."""
-    name = f"conformance-{uuid.uuid4().hex[:8]}"
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    kube.delete("v1", "Namespace", "", name)
 
 
 def route_to_vsr(namespace: str, name: str) -> Object:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 
 import httpx
@@ -18,7 +19,9 @@ from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import Identity, Provider, Stack
-from fixtures.waiting import ENFORCED_SECONDS, SETTLED_SECONDS, until
+from fixtures.waiting import ENFORCED_SECONDS, until
+from suites.external_models.backends import Backends
+from suites.hardening.own import AUTH, PORT, open_to_all, own_route
 from suites.hardening.parts import (
     AUTHORINO,
     EGRESS_PROXY,
@@ -107,14 +110,28 @@ class Customers:
 
 @requirement("HD-92")
 def test_who_configures_others_may_start_anew(demo: Stack) -> None:
-    """One after the other, while good requests come."""
+    """One after the other, while good requests come; each has done what was asked of it since
+    before it is the next one's turn: new routes of both gateways serve."""
     found = controllers(demo.kube)
     assert found, "no Deployment configures others"
-    for one in found:
-        with Customers(demo) as customers:
-            replaced(demo.kube, one)
-            time.sleep(SETTLED_SECONDS)
-        customers.expect_served(f"{one[1]} starts anew")
+    with closing(Backends(demo.kube)) as backends, own_route(demo.kube, demo) as own:
+        own.recorder("one")
+        own.policy(AUTH, open_to_all())
+        rules = [own.rule("one")]
+        own.route(*rules)
+        own.until_answered(200)
+        behind = backends.destination(f"one.{own.namespace}.svc.cluster.local")
+        for one in found:
+            with Customers(demo) as customers:
+                replaced(demo.kube, one)
+                path = f"/rule-{len(rules)}"
+                rules.append(own.rule("one", path))
+                own.route(*rules)
+                own.until_answered(200, path)
+                address = f"{backends.egress_route(behind, port=PORT)}/v1/models"
+                ask = partial(demo.at_egress, "GET", address, kept=False)
+                until_status(ask, 200, "a new route of the egress gateway")
+            customers.expect_served(f"{one[1]} starts anew")
 
 
 def minted(stack: Stack, user: Identity) -> Identity:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,15 +24,6 @@ KINDS: dict[str, Kind] = {
     "requests": ("kuadrant.io/v1", "RateLimitPolicy", {"limits": {"all": RATE}}),
     "tokens": ("kuadrant.io/v1alpha1", "TokenRateLimitPolicy", {"limits": {"all": RATE}}),
 }
-
-
-@pytest.fixture
-def namespace(kube: Kube) -> Iterator[str]:
-    """A new one, which is gone afterwards with all that is in it."""
-    name = f"conformance-{uuid.uuid4().hex[:8]}"
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    kube.delete("v1", "Namespace", "", name)
 
 
 def route(namespace: str) -> Object:

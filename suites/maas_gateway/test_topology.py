@@ -1,8 +1,6 @@
 """Steps 1 to 3: class, gateway, policies, and what may attach."""
 
 import copy
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +26,6 @@ def gateway(kube: Kube) -> dict[str, Any]:
     found = kube.get(GATEWAY_API, "Gateway", MAAS["namespace"], MAAS["name"])
     assert found is not None, "there is no Gateway maas-default-gateway"
     return found
-
-
-@pytest.fixture
-def namespace(kube: Kube) -> Iterator[str]:
-    """A new namespace."""
-    name = f"conformance-{uuid.uuid4().hex[:8]}"
-    kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    kube.delete("v1", "Namespace", "", name)
 
 
 @requirement("MG-1")
