@@ -7,9 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from embedded import lifecycle, ready
 from embedded.errors import EmbeddedError
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from manifests import FOLDER, ManifestError
 
 DEFAULT = FOLDER / "conformance"

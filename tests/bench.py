@@ -20,8 +20,8 @@ from pathlib import Path
 
 import httpx
 
-from embedded import lifecycle, ready
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.clusters import Access, ClusterError, Wanted, cluster
 from fixtures.kube import Kube
 from fixtures.plugin import deploy

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded import lifecycle, ready
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from manifests import FOLDER
 
 DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"

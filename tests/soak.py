@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedded.state import State, alive
+from embedded.running.state import State, alive
 from reports.compare import CompareError, differences, load
 from tests.bench import memory
 

@@ -17,7 +17,7 @@ from embedded.apiserver import admission, apply, patch, selectors, status
 from embedded.apiserver.decoding import Options, decode, without_nulls
 from embedded.apiserver.resources import Registry, Resource, from_crd
 from embedded.apiserver.store import Store
-from embedded.trees import copied
+from embedded.shared.trees import copied
 
 Object = dict[str, Any]
 

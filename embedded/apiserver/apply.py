@@ -12,7 +12,7 @@ from typing import Any
 from embedded.apiserver.patch import list_keys
 from embedded.apiserver.schema import Schema, child, items
 from embedded.apiserver.status import apply_conflict
-from embedded.trees import copied
+from embedded.shared.trees import copied
 
 Path = tuple[str, ...]
 Object = dict[str, Any]

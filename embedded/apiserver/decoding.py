@@ -11,7 +11,7 @@ from typing import Any
 
 from embedded.apiserver import status
 from embedded.apiserver.resources import Resource
-from embedded.trees import copied
+from embedded.shared.trees import copied
 
 Object = dict[str, Any]
 

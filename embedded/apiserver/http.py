@@ -25,7 +25,7 @@ from embedded.apiserver.proxy import Nodes, pod_log, proxy
 from embedded.apiserver.request import RequestInfo, parse_path
 from embedded.apiserver.resources import Resource
 from embedded.apiserver.responses import respond, versioned
-from embedded.bodies import parsed
+from embedded.shared.bodies import parsed
 
 Object = dict[str, Any]
 Handler = Callable[[Request, RequestInfo, Resource, User], Awaitable[Response]]

@@ -19,7 +19,7 @@ from embedded.apiserver import status
 from embedded.apiserver.api import Api
 from embedded.apiserver.request import RequestInfo
 from embedded.apiserver.resources import Resource
-from embedded.net import unprivileged
+from embedded.shared.net import unprivileged
 
 Object = dict[str, Any]
 _HOP_HEADERS = {

@@ -15,7 +15,7 @@ from embedded.apiserver.api import Api, now
 from embedded.apiserver.decoding import Options
 from embedded.apiserver.selectors import matches_labels
 from embedded.controllers.loop import Key, own_key, owner_key, run
-from embedded.trees import copied
+from embedded.shared.trees import copied
 
 Object = dict[str, Any]
 _HASH = "pod-template-hash"

@@ -7,7 +7,7 @@ from typing import Any
 from embedded.gatewayapi import envoy
 from embedded.gatewayapi.attach import granted
 from embedded.gatewayapi.routes import Backend, Entry, envoy_routes
-from embedded.net import unprivileged
+from embedded.shared.net import unprivileged
 
 Object = dict[str, Any]
 Problem = tuple[str, str]

@@ -23,9 +23,9 @@ from embedded.gatewayapi.status import (
     is_true_now,
     status_of,
 )
-from embedded.kube import Cache, Key, Kube
-from embedded.net import unprivileged
-from embedded.xds import AdsServer, Snapshot
+from embedded.shared.kube import Cache, Key, Kube
+from embedded.shared.net import unprivileged
+from embedded.shared.xds import AdsServer, Snapshot
 
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
 ROUTES, SERVICES, NAMESPACES = f"{GROUP}/v1/httproutes", "v1/services", "v1/namespaces"

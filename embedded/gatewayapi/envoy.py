@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from embedded.net import DNS_PORT
+from embedded.shared.net import DNS_PORT
 
 Object = dict[str, Any]
 _EXT = "type.googleapis.com/envoy.extensions."

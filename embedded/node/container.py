@@ -16,9 +16,9 @@ from typing import Any
 from embedded.apiserver.admission import TOKEN_MOUNT
 from embedded.apiserver.api import Api
 from embedded.images import Catalogue
-from embedded.net import unprivileged
 from embedded.node.volumes import MountError, Volumes, field_value
-from embedded.zygote import Process
+from embedded.running.zygote import Process
+from embedded.shared.net import unprivileged
 
 Object = dict[str, Any]
 _VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
@@ -114,7 +114,7 @@ def _inside(word: str, mounts: dict[str, str]) -> str:
 
 def _service_links(api: Api, pod: Object) -> dict[str, str]:
     """`<NAME>_SERVICE_HOST` and `_PORT` of the Services of the Pod's namespace; the port is the
-    one that really listens (`embedded.net`)."""
+    one that really listens (`embedded.shared.net`)."""
     env: dict[str, str] = {}
     if pod["spec"].get("enableServiceLinks", True):
         for service in api.store.objects(("", "services"), pod["metadata"]["namespace"]):

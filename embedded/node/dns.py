@@ -3,7 +3,7 @@
 Serves A records of Services (`<service>.<namespace>.svc.cluster.local`, headless ones by
 their endpoints) and of names that a Service is annotated with
 (`external-dns.alpha.kubernetes.io/hostname`), and SRV records `_<port>._tcp.<name>` that
-tell the port which really listens (see `embedded.net`).
+tell the port which really listens (see `embedded.shared.net`).
 Source: kubernetes/dns `docs/specification.md`. Any other name is NXDOMAIN: nothing here
 leaves the machine.
 """
@@ -19,7 +19,7 @@ from typing import Any, cast
 from dnslib import QTYPE, RCODE, RR, SRV, A, DNSError, DNSRecord
 
 from embedded.apiserver.api import Api
-from embedded.net import DNS_PORT, unprivileged
+from embedded.shared.net import DNS_PORT, unprivileged
 
 Object = dict[str, Any]
 HOSTNAME = "external-dns.alpha.kubernetes.io/hostname"

@@ -17,12 +17,12 @@ from embedded.apiserver.decoding import Options
 from embedded.apiserver.discovery import VERSION
 from embedded.apiserver.status import ApiError
 from embedded.images import Catalogue
-from embedded.net import Network
 from embedded.node import logs
 from embedded.node.pod import PodWorker
 from embedded.node.volumes import MountError
-from embedded.trees import copied
-from embedded.zygote import Zygote
+from embedded.running.zygote import Zygote
+from embedded.shared.net import Network
+from embedded.shared.trees import copied
 
 if TYPE_CHECKING:
     from embedded.apiserver.authn import Tokens

@@ -24,7 +24,7 @@ from embedded.images import Catalogue, ImageError
 from embedded.node.container import process
 from embedded.node.probes import EAGER_SECONDS, probe
 from embedded.node.volumes import MountError, Volumes
-from embedded.zygote import Running, Zygote
+from embedded.running.zygote import Running, Zygote
 
 if TYPE_CHECKING:
     from embedded.apiserver.authn import Tokens

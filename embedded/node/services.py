@@ -16,7 +16,7 @@ from typing import Any, cast
 from embedded.apiserver.api import Api
 from embedded.apiserver.resources import Resource
 from embedded.apiserver.store import Store
-from embedded.net import Network, unprivileged
+from embedded.shared.net import Network, unprivileged
 
 Object = dict[str, Any]
 _SLICES = ("discovery.k8s.io", "endpointslices")

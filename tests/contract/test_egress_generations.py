@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from embedded import lifecycle, ready
 from embedded.images.wg_ai_gateway.envoy_controller import Controller
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, until
 from tests.conftest import DEMO, Cluster
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from kubernetes.client import ApiException
 
-from embedded import lifecycle
-from embedded.state import State
+from embedded.running import lifecycle
+from embedded.running.state import State
 from fixtures.kube import Kube
 from fixtures.waiting import DEPLOYED_SECONDS, until
 

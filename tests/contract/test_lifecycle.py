@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from embedded import net
 from embedded.errors import EmbeddedError
-from embedded.state import State, alive
+from embedded.running.state import State, alive
+from embedded.shared import net
 from tests.conftest import ROOT
 
 

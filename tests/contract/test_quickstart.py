@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from embedded import lifecycle, ready
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.clusters import Access
 from fixtures.kube import Kube
 from fixtures.stack import Identity, Stack

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from embedded import lifecycle, ready
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.kube import Kube
 from fixtures.stack import WISH_HEADER
 from manifests import FOLDER

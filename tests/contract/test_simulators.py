@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from embedded import lifecycle, ready
 from embedded.images.simulators.provider_sim import _CONTENTS
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.clusters import Access
 from fixtures.kube import Kube
 from fixtures.stack import Identity, Stack

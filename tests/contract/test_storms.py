@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from embedded import lifecycle
-from embedded.state import State, alive
+from embedded.running import lifecycle
+from embedded.running.state import State, alive
 
 SLEEPER = {
     "name": "c",

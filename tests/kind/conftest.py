@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded import lifecycle, ready
-from embedded.state import State
+from embedded.running import lifecycle, ready
+from embedded.running.state import State
 from fixtures.kube import Kube
 
 

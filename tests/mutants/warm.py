@@ -25,7 +25,7 @@ from typing import IO, Any, NoReturn
 import pytest
 from _pytest.config import default_plugins
 
-from embedded import daemon, lifecycle, zygote
+from embedded.running import daemon, lifecycle, zygote
 
 # What pytest's plugins, the suite, its reports and the cluster import, and what pytest does not
 # rewrite.
@@ -34,7 +34,7 @@ LIBRARIES = (
     "allure_pytest.plugin", "pytest_kind.plugin", "xdist.plugin",
     "h2.connection", "http.server", "httpx", "jinja2", "jsonpatch", "jsonschema", "jwt",
     "kubernetes.client", "kubernetes.dynamic", "rich.console", "tenacity", "yaml",
-    "embedded.cluster", "tests.mutants.faults", "tests.mutants.warm",
+    "embedded.running.cluster", "tests.mutants.faults", "tests.mutants.warm",
 )  # fmt: skip
 TIMEOUT_SECONDS = 300
 

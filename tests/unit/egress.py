@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.images.wg_ai_gateway.envoy_controller import DEMO, Controller
-from embedded.xds import CLUSTER, ROUTES, pack
+from embedded.shared.xds import CLUSTER, ROUTES, pack
 from tests.unit.reconciling import (
     Object,
     Writes,

@@ -13,7 +13,7 @@ import httpx
 from embedded.images.maas.maas_api import MaasApi, Settings
 from embedded.images.maas.models import Gateway
 from embedded.images.maas.tokens import account_name
-from embedded.kube import Kube, KubeError
+from embedded.shared.kube import Kube, KubeError
 
 Object = dict[str, Any]
 TIERS = """

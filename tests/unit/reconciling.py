@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from embedded.gatewayapi.controller import CLASSES, GATEWAYS, NAMESPACES, ROUTES
-from embedded.kube import settle_times
+from embedded.shared.kube import settle_times
 
 Object = dict[str, Any]
 API = "gateway.networking.k8s.io/v1"

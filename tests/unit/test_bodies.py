@@ -2,7 +2,7 @@
 
 import pytest
 
-from embedded.bodies import parsed
+from embedded.shared.bodies import parsed
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 10_000, b'{"a":' * 10_000])

@@ -8,7 +8,7 @@ import base64
 import pytest
 
 from embedded.images.wg_ai_gateway.envoy_controller import DEMO, MENDED, UPSTREAM
-from embedded.xds import CLUSTER, LISTENER
+from embedded.shared.xds import CLUSTER, LISTENER
 from tests.unit.egress import Seen, ref, rule
 from tests.unit.reconciling import HOST, Object, destination, made
 

@@ -20,7 +20,7 @@ from embedded.images.wg_ai_gateway.envoy_controller import (
     Controller,
     NilListenerStatusError,
 )
-from embedded.xds import LISTENER, ROUTES
+from embedded.shared.xds import LISTENER, ROUTES
 from tests.unit.egress import CLASSES, Seen, ref, rule
 from tests.unit.reconciling import HOST, Object, Writes, gateway, reconciled, route
 

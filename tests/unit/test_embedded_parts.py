@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from embedded import cel
 from embedded.apiserver import generate, patch
 from embedded.apiserver.resources import Registry
 from embedded.apiserver.schema import BUILTIN, ObjectSchema
@@ -19,8 +18,9 @@ from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import intersection
 from embedded.gatewayapi.routes import envoy_routes, prefix_rewrite
 from embedded.images import Catalogue, ImageError, envoy_binary
-from embedded.net import Network, claim
-from embedded.selectors import select
+from embedded.images.kuadrant.authorino_paths import select
+from embedded.shared import cel
+from embedded.shared.net import Network, claim
 from manifests import ManifestError, render
 from manifests.images import canonical
 

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from embedded import ready
 from embedded.gatewayapi.backends import Backends
 from embedded.images.kserve import llmisvc_controller
 from embedded.images.kuadrant import kuadrant_operator
 from embedded.images.openshift import envoy_gateway
 from embedded.images.wg_ai_gateway import envoy_controller
-from embedded.kube import path_of, settle_times
+from embedded.running import ready
+from embedded.shared.kube import path_of, settle_times
 from tests.unit.reconciling import Object, Writes, gateway, gateway_class, made, reconciled, route
 
 OPENSHIFT, EGRESS = "openshift.io/gateway-controller/v1", envoy_controller.Controller.name

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from embedded import duration, go_json
 from embedded.images.maas import go_yaml
+from embedded.shared import duration, go_json
 
 MINUTE = 60 * duration.SECOND
 REQUEST = go_json.Struct(

@@ -17,8 +17,8 @@ from embedded.gatewayapi.backends import Backends
 from embedded.node import container, logs, probes
 from embedded.node.services import Forwarder
 from embedded.node.volumes import Volumes
-from embedded.state import Info, State, started
-from embedded.zygote import Process, Zygote
+from embedded.running.state import Info, State, started
+from embedded.running.zygote import Process, Zygote
 
 
 def test_process_that_ends_at_once() -> None:
@@ -44,7 +44,7 @@ def test_process_that_ends_at_once() -> None:
 
 def test_a_part_that_raises_starts_again(caplog: pytest.LogCaptureFixture) -> None:
     """What it raised is logged, and the others do not hear of it."""
-    from embedded import cluster
+    from embedded.running import cluster
 
     begun: list[int] = []
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.responses import PlainTextResponse
 
-from embedded import web
+from embedded.shared import web
 
 
 @pytest.fixture(params=[{}, {"idle": 1}], ids=["as Go's", "of a second"])
@@ -51,7 +51,7 @@ def test_idle_connections_end_when_they_should(
 SERVER = """
 import asyncio
 import time
-from embedded import web
+from embedded.shared import web
 
 async def main():
     server = web.server(None, 0, log_level="critical")

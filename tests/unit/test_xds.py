@@ -8,7 +8,7 @@ from typing import Any
 
 from envoy.service.discovery.v3 import discovery_pb2
 
-from embedded.xds import CLUSTER, ROUTES, AdsServer, Snapshot, _Stream
+from embedded.shared.xds import CLUSTER, ROUTES, AdsServer, Snapshot, _Stream
 
 GATEWAY = "default/gateway"
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from embedded import rpc
 from embedded.gatewayapi import envoy
 from embedded.gatewayapi.status import condition, is_true, status_of
-from embedded.kube import Cache, Kube
-from embedded.tls import Authority
+from embedded.shared import rpc
+from embedded.shared.kube import Cache, Kube
+from embedded.shared.tls import Authority
 
 MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
 ROUTES, GATEWAYS = (

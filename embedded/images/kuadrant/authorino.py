@@ -23,11 +23,11 @@ from envoy.type.v3 import http_status_pb2
 from google.protobuf import json_format, struct_pb2
 from google.rpc import status_pb2
 
-from embedded import rpc
 from embedded.gatewayapi.status import condition
 from embedded.images.kuadrant.authorino_limiter import REVIEWS_PER_SECOND, deadline
 from embedded.images.kuadrant.authorino_pipeline import REASON, Denied, Pipeline, UnsupportedError
-from embedded.kube import Cache, Kube
+from embedded.shared import rpc
+from embedded.shared.kube import Cache, Kube
 
 AUTH_CONFIGS = "authorino.kuadrant.io/v1beta3/authconfigs"
 PORT = 50051
@@ -131,7 +131,7 @@ def _denied(code: int, http_status: int, headers: dict[str, str]) -> Any:
 
 
 async def _serve(reviews_per_second: float) -> None:
-    from embedded.dial import client
+    from embedded.shared.dial import client
 
     async with client() as http_client:
         authorino = Authorino(Kube("authorino"), http_client, reviews_per_second)

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from embedded import cel
 from embedded.images.kuadrant.authorino_limiter import Hurried, Limiter
-from embedded.kube import Kube, KubeError
-from embedded.selectors import select
+from embedded.images.kuadrant.authorino_paths import select
+from embedded.shared import cel
+from embedded.shared.kube import Kube, KubeError
 
 Object = dict[str, Any]
 REASON = "X-Ext-Auth-Reason"  # as upstream writes it; names come in the policy's case

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from embedded import rpc
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import condition, is_true, is_true_now, status_of
 from embedded.images.kuadrant.kuadrant_affected import gateway_status, route_parents
@@ -28,7 +27,8 @@ from embedded.images.kuadrant.kuadrant_config import (
 )
 from embedded.images.kuadrant.kuadrant_policies import AUTH, RATE, TOKEN, Kind, Path, named
 from embedded.images.kuadrant.kuadrant_topology import Topology
-from embedded.kube import Cache, Kube
+from embedded.shared import rpc
+from embedded.shared.kube import Cache, Kube
 
 CLASSES, GATEWAYS = f"{GROUP}/v1/gatewayclasses", f"{GROUP}/v1/gateways"
 ROUTES = f"{GROUP}/v1/httproutes"

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedded import cel
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.status import is_true, status_of
 from embedded.images.kuadrant.kuadrant_policies import Kind, Path, expressions, named
+from embedded.shared import cel
 
 Object = dict[str, Any]
 Problem = tuple[str, str]  # (reason, message)

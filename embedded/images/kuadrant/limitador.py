@@ -24,10 +24,10 @@ from typing import Any, NoReturn
 import grpc
 from envoy.service.ratelimit.v3 import rls_pb2
 
-from embedded import rpc
 from embedded.images.kuadrant.limitador_file import NotLoaded, Reader
 from embedded.images.kuadrant.limitador_http import Metrics, Shown, headers
 from embedded.images.kuadrant.limitador_limits import Broken, Entries, Limit, Limits, Unavailable
+from embedded.shared import rpc
 
 __all__ = ["Limit", "Limits", "Reader", "Services", "Shown", "main"]
 OK, OVER_LIMIT = rls_pb2.RateLimitResponse.OK, rls_pb2.RateLimitResponse.OVER_LIMIT

@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from embedded.cel import CelError
 from embedded.images.kuadrant.limitador_limits import Limits
+from embedded.shared.cel import CelError
 
 _MODIFY, _MOVED_FROM, _MOVED_TO = 0x2, 0x40, 0x80
 _HEAD = struct.Struct("iIII")

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from embedded import cel, web
 from embedded.images.kuadrant.limitador_limits import Broken, Entries, Limit, Limits, Unavailable
+from embedded.shared import cel, web
 
 HEADERS_ASKED = "DraftVersion03"
 _U64 = 1 << 64

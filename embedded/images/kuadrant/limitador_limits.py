@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from embedded import cel
+from embedded.shared import cel
 
 Entries = list[dict[str, str]]
 Key = tuple[Any, ...]

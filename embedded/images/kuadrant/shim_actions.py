@@ -16,8 +16,8 @@ from envoy.service.auth.v3 import external_auth_pb2
 from envoy.service.ratelimit.v3 import rls_pb2
 from google.protobuf import json_format
 
-from embedded import cel, rpc
 from embedded.images.kuadrant.shim_generations import Generation
+from embedded.shared import cel, rpc
 
 Object = dict[str, Any]
 AUTH, LIMIT, CHECK, REPORT = "auth", "ratelimit", "ratelimit-check", "ratelimit-report"

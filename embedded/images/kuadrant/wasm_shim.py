@@ -32,12 +32,12 @@ import grpc
 from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from embedded import ext_proc, rpc
 from embedded.images.kuadrant.shim_actions import ActionSets, BrokenOff, Call, Denied, Services
 from embedded.images.kuadrant.shim_filters import ENVOY_FILTERS, PORT, clusters_of, in_its_place
 from embedded.images.kuadrant.shim_generations import GENERATIONS, Generation
 from embedded.images.kuadrant.shim_usage import SseUsage, WholeBody
-from embedded.kube import Cache, Kube
+from embedded.shared import ext_proc, rpc
+from embedded.shared.kube import Cache, Kube
 
 WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
 Mode = processing_mode_pb2.ProcessingMode

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from embedded import go_json
+from embedded.shared import go_json
 
 Handler = Callable[[Request], Awaitable[Response]]
 # What Go's `url.URL` leaves as it is in a path.

@@ -25,8 +25,6 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from embedded import duration, go_json, web
-from embedded.dial import client
 from embedded.images.maas.api_keys import ApiKeys
 from embedded.images.maas.go_http import JSON, Router, header
 from embedded.images.maas.models import MODELS, ROUTES, Gateway, Models
@@ -39,7 +37,9 @@ from embedded.images.maas.tokens import (
     TokenError,
     Tokens,
 )
-from embedded.kube import ConnectionProblem, Kube, KubeError, path_of
+from embedded.shared import duration, go_json, web
+from embedded.shared.dial import client
+from embedded.shared.kube import ConnectionProblem, Kube, KubeError, path_of
 
 HOUR = 3600 * duration.SECOND
 DEFAULT, LEAST, KEY = 4 * HOUR, 600 * duration.SECOND, 30 * 24 * HOUR

@@ -21,9 +21,9 @@ from typing import Any
 
 import httpx
 
-from embedded.bodies import parsed
 from embedded.images.maas import go_yaml
-from embedded.kube import Kube
+from embedded.shared.bodies import parsed
+from embedded.shared.kube import Kube
 
 MODELS = "serving.kserve.io/v1alpha1/llminferenceservices"
 ROUTES = "gateway.networking.k8s.io/v1/httproutes"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embedded.images.maas import go_yaml
-from embedded.kube import ConnectionProblem, Kube, KubeError
+from embedded.shared.kube import ConnectionProblem, Kube, KubeError
 
 MAPPING = "tier-to-group-mapping"
 _FIELDS = {"name": "string", "displayName": "string", "description": "string",

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from embedded import duration
-from embedded.bodies import parsed
 from embedded.images.maas.tiers import Tier, TierError, Tiers
-from embedded.kube import ConnectionProblem, Kube, KubeError, path_of
+from embedded.shared import duration
+from embedded.shared.bodies import parsed
+from embedded.shared.kube import ConnectionProblem, Kube, KubeError, path_of
 
 ACCOUNTS = "v1/serviceaccounts"
 LAG_SECONDS = 0.3

@@ -17,7 +17,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from embedded import rpc
 from embedded.gatewayapi import attach, envoy
 from embedded.gatewayapi.attach import GROUP
 from embedded.gatewayapi.backends import Backends
@@ -32,10 +31,11 @@ from embedded.gatewayapi.controller import (
 from embedded.gatewayapi.routes import virtual_hosts
 from embedded.images.kuadrant.shim_filters import PORT as SHIM_PORT
 from embedded.images.kuadrant.wasm_shim import WASM_PLUGINS
-from embedded.kube import Kube
-from embedded.net import unprivileged
 from embedded.node.dns import HOSTNAME
-from embedded.xds import Snapshot
+from embedded.shared import rpc
+from embedded.shared.kube import Kube
+from embedded.shared.net import unprivileged
+from embedded.shared.xds import Snapshot
 
 GRANTS, SECRETS = f"{GROUP}/v1beta1/referencegrants", "v1/secrets"
 DESTINATION_RULES = "networking.istio.io/v1/destinationrules"

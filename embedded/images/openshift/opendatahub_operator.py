@@ -12,8 +12,8 @@ import argparse
 import os
 from typing import Any
 
-from embedded import rpc
-from embedded.kube import Cache, Kube
+from embedded.shared import rpc
+from embedded.shared.kube import Cache, Kube
 
 DEPLOYMENTS = "apps/v1/deployments"
 MANAGED = "opendatahub.io/managed"

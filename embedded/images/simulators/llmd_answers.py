@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.go_json import encode
 from embedded.images.simulators.llmd_requests import Asked, tokens
+from embedded.shared.go_json import encode
 
 Object = dict[str, Any]
 # The text of the external-models quickstart's example: two of upstream's sentences. A second

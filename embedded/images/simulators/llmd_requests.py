@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.go_json import (
+from embedded.shared.go_json import (
     JSONError,
     Mismatch,
     Read,

@@ -29,10 +29,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from embedded import web
-from embedded.go_json import JSONError, encode
 from embedded.images.simulators.llmd_answers import GENERATIONS, Answer, Generation, answer
 from embedded.images.simulators.llmd_requests import read
+from embedded.shared import web
+from embedded.shared.go_json import JSONError, encode
 
 SEATS, QUEUE, WINDOW = 5, 1000, 1024
 _ERRORS = {400: "BadRequestError", 404: "NotFoundError"}

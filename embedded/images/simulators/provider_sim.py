@@ -22,8 +22,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from embedded import web
-from embedded.go_json import JSONError, Struct, encode, string
+from embedded.shared import web
+from embedded.shared.go_json import JSONError, Struct, encode, string
 
 _CONTENTS = (
     "The API key was validated successfully. This is a simulated response.",

@@ -31,8 +31,6 @@ from envoy.extensions.filters.http.ext_proc.v3 import processing_mode_pb2
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 from starlette.applications import Starlette
 
-from embedded import ext_proc, rpc, web
-from embedded.bodies import parsed
 from embedded.images.vsr import openai_request, semantic_router_ports
 from embedded.images.vsr.semantic_router_config import (
     LATEST,
@@ -43,6 +41,8 @@ from embedded.images.vsr.semantic_router_config import (
     Model,
     load,
 )
+from embedded.shared import ext_proc, rpc, web
+from embedded.shared.bodies import parsed
 
 ENDPOINT, SELECTED = "x-vsr-destination-endpoint", "x-selected-model"
 _INJECTED, _KEYWORDS = "x-vsr-injected-system-prompt", "x-vsr-matched-keywords"

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from embedded.bodies import parsed
 from embedded.images.vsr.semantic_router_config import Config
+from embedded.shared.bodies import parsed
 
 Object = dict[str, Any]
 

@@ -48,7 +48,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from embedded import rpc
 from embedded.gatewayapi import attach, envoy
 from embedded.gatewayapi.attach import GROUP, Attachment
 from embedded.gatewayapi.controller import (
@@ -71,9 +70,10 @@ from embedded.images.wg_ai_gateway.wg_destinations import (
 )
 from embedded.images.wg_ai_gateway.wg_listeners import envoy_listener, filter_chain, invalid
 from embedded.images.wg_ai_gateway.wg_routes import virtual_hosts
-from embedded.kube import Key, Kube
-from embedded.net import unprivileged
-from embedded.xds import Snapshot
+from embedded.shared import rpc
+from embedded.shared.kube import Key, Kube
+from embedded.shared.net import unprivileged
+from embedded.shared.xds import Snapshot
 
 XDS_PORT = 15001
 DEMO, MENDED, UPSTREAM = "demo", "mended", "upstream"

@@ -21,8 +21,8 @@ from embedded.gatewayapi import envoy
 from embedded.gatewayapi.controller import SERVICES, Problem
 from embedded.gatewayapi.routes import Entry
 from embedded.images.wg_ai_gateway.wg_routes import MISSING, Backend, envoy_routes, redirects
-from embedded.kube import Cache
-from embedded.net import unprivileged
+from embedded.shared.kube import Cache
+from embedded.shared.net import unprivileged
 
 BACKENDS = "ainetworking.prototype.x-k8s.io/v0alpha0/xbackenddestinations"
 SLICES, SECRETS = "discovery.k8s.io/v1/endpointslices", "v1/secrets"

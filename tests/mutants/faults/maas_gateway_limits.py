@@ -55,8 +55,8 @@ def _(module: Any) -> None:
 @fault("errors-counted", "wasm_shim")
 def _(_: Any) -> None:
     """An answer without usage counts as ten tokens."""
-    from embedded import cel
     from embedded.images.kuadrant import shim_actions
+    from embedded.shared import cel
 
     right = shim_actions.Call._entry
 

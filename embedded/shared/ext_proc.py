@@ -8,7 +8,7 @@ from typing import Any
 import grpc.aio
 from envoy.service.ext_proc.v3 import external_processor_pb2 as pb
 
-from embedded import rpc
+from embedded.shared import rpc
 
 SERVICE = "envoy.service.ext_proc.v3.ExternalProcessor"
 Process = Callable[[AsyncIterator[pb.ProcessingRequest], Any], AsyncIterator[pb.ProcessingResponse]]

@@ -16,10 +16,10 @@ import yaml
 from embedded.errors import EmbeddedError
 from embedded.gatewayapi.attach import GROUP, parents_of
 from embedded.gatewayapi.status import conditions_of, status_of
-from embedded.kube import path_of
-from embedded.net import unprivileged
 from embedded.node.dns import HOSTNAME
-from embedded.state import State
+from embedded.running.state import State
+from embedded.shared.kube import path_of
+from embedded.shared.net import unprivileged
 
 Object = dict[str, Any]
 _GATEWAY = "gateway.networking.k8s.io/v1"

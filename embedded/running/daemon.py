@@ -1,6 +1,6 @@
 """The cluster's own process: API server, controllers, node, DNS.
 
-`python -m embedded.daemon CONFIG` with a JSON object of `name`, `images`, `kustomization`,
+`python -m embedded.running.daemon CONFIG` with a JSON object of `name`, `images`, `kustomization`,
 `lifeline`.
 With `lifeline`, the cluster ends when its standard input closes: a test run that is
 killed leaves nothing behind.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import sys
 
-from embedded import net
 from embedded.apiserver.status import ApiError
-from embedded.config import Config
 from embedded.errors import EmbeddedError
-from embedded.zygote import Zygote
+from embedded.running.config import Config
+from embedded.running.zygote import Zygote
+from embedded.shared import net
 from manifests import ManifestError
 
 
@@ -27,7 +27,7 @@ def main(text: str) -> None:
         sys.exit(str(error))
     # Before anything starts a thread; it holds the network until the last container has ended.
     zygote = Zygote.fork(without=[network.api_socket, network.dns_socket])
-    from embedded.cluster import run
+    from embedded.running.cluster import run
 
     try:
         run(config, zygote, network)

@@ -16,11 +16,11 @@ from typing import IO
 
 from embedded.errors import EmbeddedError
 from embedded.images import Catalogue, envoy_binary
-from embedded.state import State, alive
+from embedded.running.state import State, alive
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
-_ROOT = Path(__file__).parent.parent
+_ROOT = Path(__file__).parents[2]
 
 
 def up(
@@ -61,7 +61,7 @@ def _cause(log: str) -> str:
 def launch(config: dict[str, object], log: IO[bytes], lifeline: bool) -> subprocess.Popen[bytes]:
     """A new interpreter with the cluster's process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "embedded.daemon", json.dumps(config)],
+        [sys.executable, "-m", "embedded.running.daemon", json.dumps(config)],
         stdin=subprocess.PIPE if lifeline else subprocess.DEVNULL,
         stdout=log,
         stderr=log,
@@ -122,7 +122,7 @@ def _preflight(state: State, images: list[str]) -> None:
 
 def write_curlrc(state: State) -> None:
     """Let curl reach every Gateway host by its name and trust the cluster's CA."""
-    from embedded.ready import gateway_hosts
+    from embedded.running.ready import gateway_hosts
 
     lines = [f'cacert = "{state.ca}"']
     for host, port, address, real in gateway_hosts(state):

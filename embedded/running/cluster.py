@@ -20,13 +20,11 @@ import uvicorn
 import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from embedded import lifecycle, net
 from embedded.apiserver import admission
 from embedded.apiserver.api import Api, User
 from embedded.apiserver.authn import Tokens
 from embedded.apiserver.decoding import Options
 from embedded.apiserver.http import ApiServer
-from embedded.config import Config
 from embedded.controllers.cleanup import GarbageCollector, Namespaces, furnish
 from embedded.controllers.deployments import Deployments
 from embedded.controllers.endpoints import Endpoints
@@ -35,10 +33,13 @@ from embedded.node.container import base_environment
 from embedded.node.dns import DnsServer
 from embedded.node.kubelet import Kubelet
 from embedded.node.services import ClusterIPs, Forwarder
-from embedded.state import Info, State, started
-from embedded.tls import Authority
-from embedded.web import Server
-from embedded.zygote import Zygote
+from embedded.running import lifecycle
+from embedded.running.config import Config
+from embedded.running.state import Info, State, started
+from embedded.running.zygote import Zygote
+from embedded.shared import net
+from embedded.shared.tls import Authority
+from embedded.shared.web import Server
 from manifests import DOMAIN, FOLDER, render
 
 Object = dict[str, Any]

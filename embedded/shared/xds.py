@@ -21,7 +21,7 @@ import grpc
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import any_pb2, json_format
 
-from embedded import rpc
+from embedded.shared import rpc
 
 for _module in (
     "envoy.config.cluster.v3.cluster_pb2",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from embedded import duration
+from embedded.shared import duration
 
 MAX_DEPTH = 10_000
 _SPACE = re.compile(rb"[ \t\r\n]*")

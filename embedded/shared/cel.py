@@ -15,7 +15,7 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from embedded.bodies import parsed
+from embedded.shared.bodies import parsed
 
 VARIABLES = (
     "auth", "connection", "context", "descriptors", "destination", "metadata", "request",
