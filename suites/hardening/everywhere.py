@@ -23,6 +23,7 @@ from suites.mixed_providers.providers import LOCAL
 SIDE_BY_SIDE = 8
 SHOWN = 12
 REDIRECTS = (301, 302, 303, 307, 308)
+NO_ANSWER = 499
 # Only a server behind the gateway makes Envoy say how long it took.
 ANSWERED_BEHIND = "x-envoy-upstream-service-time"
 QUESTION = {
@@ -70,15 +71,22 @@ class Question:
 
 @dataclass(frozen=True)
 class Answered:
-    """A question, and what came of it; `behind` is whether a server behind the gateway answered."""
+    """A question, and what came of it; `behind` is whether a server behind the gateway answered,
+    `error` why no answer came."""
 
     question: Question
     status: int
     behind: bool
+    error: str = ""
 
     def __str__(self) -> str:
         whose = ", from behind the gateway" if self.behind else ""
-        return f"{self.question}: {self.status}{whose}"
+        return f"{self.question}: {self.error or self.status}{whose}"
+
+    @classmethod
+    def missing(cls, question: Question, error: httpx.TransportError) -> Answered:
+        """Where the gateway ended the connection, or none came about."""
+        return cls(question, NO_ANSWER, False, f"{type(error).__name__} ({error})")
 
     @property
     def is_let_in(self) -> bool:
@@ -195,8 +203,8 @@ class Asker:
                 one.method, "/", headers=[*sent, ("host", one.host)], json=body,
                 extensions={"target": one.path.encode()},
             )  # fmt: skip
-        except httpx.RemoteProtocolError:
-            return Answered(one, 499, False)  # the gateway ended the connection
+        except httpx.RemoteProtocolError as error:
+            return Answered.missing(one, error)
         return Answered(one, answer.status_code, ANSWERED_BEHIND in answer.headers)
 
     def received(self) -> list[str]:

@@ -27,7 +27,6 @@ from suites.hardening.routes import ROUTE
 KUADRANT = "kuadrant.io/v1"
 BRIDGE = ("default", "openai-bridge")
 ROUNDS = 2  # of knocks, after what was to happen has happened
-NO_ANSWER = 499  # as where a gateway ends a connection
 # Who gets one of these was taken for somebody: whose requests are counted, or whose request found
 # nobody behind Envoy.
 _TAKEN_FOR_SOMEBODY = (429, 502, 503, 504)
@@ -63,8 +62,8 @@ class _Undeterred(Asker):
     def _answered(self, one: Question, sent: list[tuple[str, str]]) -> Answered:
         try:
             return super()._answered(one, sent)
-        except httpx.TransportError:
-            return Answered(one, NO_ANSWER, False)
+        except httpx.TransportError as error:
+            return Answered.missing(one, error)
 
 
 def until_welcome(asker: Asker, asked: list[Question], user: Identity) -> None:
