@@ -16,6 +16,7 @@ from reports import (
     compare,
     conformance,
     history,
+    judged,
     signoff,
     traceability,
 )
@@ -38,7 +39,8 @@ def write(
     folder = config.getoption("--kustomization")
     run = conformance.Run(
         cluster=config.getoption("--cluster"),
-        manifests=conformance.manifests(folder, is_default=folder == DEMO),
+        manifests=judged.manifests(folder, DEMO),
+        suite=judged.suite(),
         components=_components(config),
         images=config.stash[access_key].ran if access_key in config.stash else [],
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
@@ -59,7 +61,7 @@ def write(
     facts = signoff.facts_of(report, history_of(config), known=known)
     ran = {one["image"]: f"{one['kind']}: {one['what']}" for one in run.images}
     facts_of_it = {**report["manifests"], **report["cluster"]["components"], **ran}
-    environment = {"cluster": run.cluster, **facts_of_it}
+    environment = {"cluster": run.cluster, "suite": judged.said(run.suite), **facts_of_it}
     if allure := getattr(config.option, "allure_report_dir", None):
         allure_results.write(Path(allure), environment)
     page = signoff.render(facts, readings, verdicts)
