@@ -16,7 +16,7 @@ from typing import Any
 
 from fixtures.evidence.requirements import by_id, read_all
 from fixtures.evidence.verdicts import UNDECIDED, judge
-from reports import compare, conformance, exits, history, signoff, traceability
+from reports import compare, conformance, exits, history, signoff, step_summary, traceability
 from reports.compare import CompareError
 
 SUITES = Path(__file__).parent.parent / "suites"
@@ -97,6 +97,7 @@ def main(argv: list[str]) -> int:
     (flags.out / "signoff.html").write_text(
         signoff.render(facts, readings, verdicts), encoding="utf-8"
     )
+    step_summary.append(facts, verdicts)
     if flags.history:
         history.keep(flags.history, text, report["date"], report["cluster"]["name"])
     tally = Counter(v.verdict for v in verdicts)

@@ -21,7 +21,7 @@ from fixtures.secrets import redact_prose
 from reports import judged
 from reports.causes import causes, ways
 from reports.history import Past, read, red_since
-from reports.signoff.decision import decide
+from reports.signoff.decision import Decision, decide
 from reports.signoff.flows import MARKS, WORST_FIRST, flows
 from reports.signoff.times import by_profile, slowest
 from reports.surface import rows
@@ -76,6 +76,13 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
                  **more)  # fmt: skip
 
 
+def decided(facts: Facts, verdicts: list[Verdict]) -> Decision:
+    """May it be released?"""
+    return decide(
+        verdicts, facts.lost, facts.unjudged, facts.unready, facts.images, facts.undecided
+    )
+
+
 def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> str:
     """The page. What tests saw shows as text, whatever is in it."""
     ran = {v.requirement.profile for v in verdicts if v.verdict != NOT_RUN}
@@ -85,9 +92,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
         facts=facts,
         suite=judged.said(facts.suite),
         ran=_ran(facts.images),
-        decision=decide(
-            verdicts, facts.lost, facts.unjudged, facts.unready, facts.images, facts.undecided
-        ),
+        decision=decided(facts, verdicts),
         profiles=list(_profiles(verdicts)),
         causes=found,
         ways=ways(found),
