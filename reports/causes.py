@@ -5,7 +5,8 @@ else than expected at a hop behind the client; an object that is not as it shoul
 something should have come; last a status that the client got, which may have any reason.
 
 A requirement stands under another way to be red (`follows`) when each of its failures tells less
-than that one does, of a request on the same route.
+than that one does, of a request on the same route: nothing came, or the client got an error. Who
+was let in, or got what should not be there, is no consequence of something that broke.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from fixtures.evidence.verdicts import Failure, TestResult, Verdict
 
 LETTERS = 240  # of what was seen, where it is told on one line
 _ABSENT = re.compile(r"\b(nothing|none|no line)\b")
-_VARIES = re.compile(r"<redacted \w+>|[0-9a-f]{8}[\w-]*|\d+(\.\d+)?")
+_GOOD = re.compile(r"\b2\d\d\b")  # a status
+# Not a status: who is let in is not who is kept out.
+_VARIES = re.compile(r"<redacted \w+>|[0-9a-f]{8}[\w-]*|(?<!status )(?<!\d)\d+(\.\d+)?")
 _SENT = re.compile(r"sent \S+ (?:https?://[^/]+)?((?:/[^/?; ]+){1,2})")
 
 
@@ -90,21 +93,26 @@ def _gathered(found: list[Cause]) -> list[Cause]:
             (source.follows if source else own).append(verdict)
         if own:
             cause.verdicts = own
-            kept.append((cause, _routes(own, (_rank(cause.failure),))))
+            kept.append((cause, _routes(own, _rank(cause.failure))))
     return [cause for cause, _ in kept]
 
 
 def _follows(verdict: Verdict, cause: Cause, routes: set[str]) -> bool:
     """Whether each test by which a requirement is red saw less of the same route."""
     rank = _rank(cause.failure)
-    return all(_rank(one) > rank for one in verdict.failures) and all(
+    return all(_is_lack(one) and _rank(one) > rank for one in verdict.failures) and all(
         route(one) in routes for one in verdict.results if one.outcome == "failed"
     )
 
 
-def _routes(verdicts: Iterable[Verdict], ranks: tuple[int, ...]) -> set[str]:
-    """Those on which something of these ranks was seen."""
-    tests = {f.test for v in verdicts for f in v.failures if _rank(f) in ranks}
+def _is_lack(failure: Failure) -> bool:
+    """Whether something did not come, or an error in its place."""
+    return _rank(failure) == 2 or (_rank(failure) == 3 and not _GOOD.search(failure.observed))
+
+
+def _routes(verdicts: Iterable[Verdict], rank: int) -> set[str]:
+    """Those on which something of this rank was seen."""
+    tests = {f.test for v in verdicts for f in v.failures if _rank(f) == rank}
     return {route(one) for v in verdicts for one in v.results if one.nodeid in tests} - {""}
 
 
