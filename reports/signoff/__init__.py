@@ -112,6 +112,7 @@ def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> st
         marks=MARKS,
         kinds=KINDS,
         order=WORST_FIRST,
+        present=[one for one in WORST_FIRST if one in {v.verdict for v in verdicts}],
         place=place,
         minutes=f"{int(facts.seconds // 60)} min {facts.seconds % 60:.0f} s",
     )
