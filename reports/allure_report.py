@@ -1,4 +1,5 @@
-"""`python -m reports.allure_report`: the HTML of Allure's results, one file that needs no network.
+"""`python -m reports.allure_report`: the HTML of Allure's results, one file that needs no network,
+and that opens at what failed, if anything did.
 
 Allure 3 comes from npm into the virtual environment. Exit code 4 and one line where Node is not.
 """
@@ -13,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from reports import history
+from reports import allure_history, history
 
 FOLDER = Path(__file__).parent
 NODE = FOLDER.parent / ".venv" / "node"
@@ -21,6 +22,10 @@ VERSION = "3"
 CONFIG = FOLDER / "allurerc.json"
 # Who opens the report would be told to Google, whatever is configured (plugin-awesome 3.18).
 _ANALYTICS = re.compile(r"<script[^>]*googletagmanager[^>]*>\s*</script>")
+_OPENS = (
+    "<script>if (!location.search && location.hash.length < 2)"
+    ' history.replaceState(null, "", "%s");</script>'
+)
 HINT = "Node.js 20 or newer makes Allure's report (nodejs.org, or your system's package nodejs)"
 
 
@@ -40,16 +45,20 @@ def installed() -> Path:
 
 
 def make(results: Path, out: Path, past: Path) -> Path:
-    """The report of a folder of results; its `past` runs are kept in that folder."""
+    """The report of a folder of results; earlier runs are in the folder `past`, and this one among
+    them afterwards, if it was not."""
     if not any(results.glob("*-result.json")):
         raise ReportError(f"{results} has no results of Allure: run the suite first")
     program = installed()
-    past.mkdir(parents=True, exist_ok=True)
+    allure_history.keep(results, past)
+    # Allure compares with every line that it finds: a run is not its own past.
+    earlier, written = results.parent / ".allure.jsonl", results.parent / "allurerc.json"
+    lines = allure_history.before(results, past)
+    earlier.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = {
         **json.loads(CONFIG.read_text(encoding="utf-8")),
-        "historyPath": str((past / "allure.jsonl").resolve()),
+        "historyPath": str(earlier.resolve()),
     }
-    written = results.parent / "allurerc.json"
     written.write_text(json.dumps(config), encoding="utf-8")
     try:
         shutil.rmtree(out, ignore_errors=True)
@@ -57,10 +66,20 @@ def make(results: Path, out: Path, past: Path) -> Path:
              "--output", str(out.resolve()))  # fmt: skip
     finally:
         written.unlink()
+        earlier.unlink()
     # One plugin's report stands in the folder itself, several would each have their own.
     (page,) = sorted(out.glob("index.html")) or sorted(out.glob("awesome/index.html"))
-    page.write_text(_ANALYTICS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
+    text = _ANALYTICS.sub("", page.read_text(encoding="utf-8"))
+    page.write_text(_opened(text, allure_history.failed(results)), encoding="utf-8")
     return page
+
+
+def _opened(page: str, status: str) -> str:
+    """A page that shows what has a status, unless it was asked for something; "" is all."""
+    if not status:
+        return page
+    script = _OPENS % f"?status={status}"
+    return page.replace("<head>", f"<head>{script}", 1)
 
 
 def _run(*words: str) -> None:

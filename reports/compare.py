@@ -1,6 +1,6 @@
 """`python -m reports.compare A B`: what two runs' `conformance.yaml` decided otherwise.
 
-As text, or with `--format=markdown` as a table for a pull request.
+As text, with `--format=markdown` as a table for a pull request, or with `--format=html` as a page.
 
 A is what was known, B what is new. Exit code 0 when nothing differs, or nothing but what a file of
 known differences names with its reason (`--known`); 1 otherwise; 2 for a file that is none.
@@ -24,6 +24,7 @@ from fixtures.evidence.verdicts import (
     NOT_RUN,
     UNDECIDED,
 )
+from reports import difference
 
 KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwise",
          "not run on one")  # fmt: skip
@@ -162,14 +163,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("before", type=Path, help="a conformance.yaml")
     parser.add_argument("after", type=Path, help="another")
     parser.add_argument("--known", type=Path, help="differences that have their reason")
-    parser.add_argument("--format", choices=["text", "markdown"], default="text")
+    parser.add_argument("--format", choices=["text", "markdown", "html"], default="text")
     flags = parser.parse_args(argv)
     try:
-        found = differences(load(flags.before), load(flags.after))
+        runs = load(flags.before), load(flags.after)
+        found = differences(*runs)
         reasons = known(flags.known) if flags.known else {}
         text, explained = report(found, reasons)
         if flags.format == "markdown":
             text = markdown(found, reasons)
+        if flags.format == "html":
+            by_kind = {kind: [one for one in found if one.kind == kind] for kind in KINDS}
+            text = difference.render(runs, by_kind, reasons)
     except CompareError as error:
         print(error, file=sys.stderr)
         return 2

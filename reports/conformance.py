@@ -8,7 +8,6 @@ core and extended, statistics and failures.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
@@ -33,8 +32,6 @@ from fixtures.evidence.verdicts import (
     Verdict,
 )
 from fixtures.secrets import redact_prose
-from manifests import ManifestError
-from manifests import render as render_manifests
 
 _COUNTED = {
     CONFORMANT: "conformant",
@@ -49,16 +46,16 @@ _COUNTED = {
 
 @dataclass(frozen=True)
 class Run:
-    """What ran where: `manifests` are name and digest of what was deployed, `components` versions
-    of what was found on the cluster, `images` what ran under each image's name (image, kind, what),
-    `date` is when it began (UTC, ISO 8601), and `shard` which
-    part of the suite it was: (number, of how many), () for all of it; `unready` says what of that
-    which was deployed did not become ready, `undecided` what else broke tests off, and `unjudged`
-    failed tests that no requirement cites; `surface` the routes that were there when the tests
-    began (`fixtures.stack.surface.table`)."""
+    """What ran where: `manifests` and `suite` are as `reports.judged` has them, `components`
+    versions of what was found on the cluster, `images` what ran under each image's name (image,
+    kind, what), `date` is when it began (UTC, ISO 8601), and `shard` which part of the suite it
+    was: (number, of how many), () for all of it; `unready` says what of that which was deployed did
+    not become ready, `undecided` what else broke tests off, and `unjudged` failed tests that no
+    requirement cites; `surface` the routes that were there when the tests began
+    (`fixtures.stack.surface.table`)."""
 
     cluster: str
-    manifests: dict[str, str]
+    manifests: dict[str, Any]
     components: dict[str, Any]
     images: list[dict[str, str]]
     date: str
@@ -69,6 +66,7 @@ class Run:
     undecided: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     surface: list[dict[str, Any]] = field(default_factory=list)
+    suite: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
@@ -88,6 +86,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
         "kind": "ConformanceReport",
         "date": run.date,
         "durationSeconds": round(run.seconds, 1),
+        **({"suite": run.suite} if run.suite else {}),
         "cluster": {"name": run.cluster, "components": run.components, "images": run.images},
         "manifests": run.manifests,
         "surface": run.surface,
@@ -155,16 +154,6 @@ def _result(evidence: dict[str, Any]) -> TestResult:
         way=way,
         tried=evidence.get("tried", {}),
     )
-
-
-def manifests(folder: Path, is_default: bool) -> dict[str, str]:
-    """Name and digest of a kustomization."""
-    try:
-        text = json.dumps(render_manifests(folder), sort_keys=True)
-        digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    except ManifestError as error:
-        digest = f"not rendered: {error}"
-    return {"kustomization": "default" if is_default else folder.name, "digest": digest}
 
 
 def _profile(name: str, verdicts: list[Verdict], is_open: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from fixtures.evidence.requirements import by_id, read_all
 from fixtures.evidence.verdicts import UNDECIDED, judge
-from reports import compare, conformance, exits, history, signoff, traceability
+from reports import compare, conformance, exits, history, signoff, step_summary, traceability
 from reports.compare import CompareError
 
 SUITES = Path(__file__).parent.parent / "suites"
@@ -28,9 +28,11 @@ def whole(paths: list[Path]) -> list[dict[str, Any]]:
     for path, part in parts:
         if "shard" not in part:
             raise CompareError(f"{path}: no part of a run: it was not made with --shard=K/N")
-    for what, key in (("shard", "of"), ("cluster", "name"), ("manifests", "digest")):
-        if len({part[what][key] for _, part in parts}) > 1:
-            shown = "; ".join(f"{path}: {part[what][key]}" for path, part in parts)
+    same = (("shard", "of"), ("cluster", "name"), ("manifests", "digest"), ("suite", "commit"))
+    for what, key in same:
+        said = [part.get(what, {}).get(key, "unknown") for _, part in parts]
+        if len({*said}) > 1:
+            shown = "; ".join(f"{path}: {one}" for path, one in zip(paths, said, strict=True))
             raise CompareError(f"parts of more than one run differ in {what}.{key}: {shown}")
     reports = [part for _, part in parts]
     count = Counter(part["shard"]["number"] for part in reports)
@@ -50,6 +52,7 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
     return conformance.Run(
         cluster=parts[0]["cluster"]["name"],
         manifests=parts[0]["manifests"],
+        suite=parts[0].get("suite", {}),
         components=components,
         images=[dict(one) for one in sorted(images)],
         date=min(part["date"] for part in parts),
@@ -94,6 +97,7 @@ def main(argv: list[str]) -> int:
     (flags.out / "signoff.html").write_text(
         signoff.render(facts, readings, verdicts), encoding="utf-8"
     )
+    step_summary.append(facts, verdicts)
     if flags.history:
         history.keep(flags.history, text, report["date"], report["cluster"]["name"])
     tally = Counter(v.verdict for v in verdicts)

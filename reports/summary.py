@@ -18,7 +18,7 @@ from fixtures.evidence.verdicts import (
     Verdict,
 )
 from fixtures.secrets import redact_prose
-from reports.causes import causes
+from reports.causes import causes, ways
 from reports.staged import NAMES
 from reports.surface import rows
 
@@ -67,12 +67,17 @@ def _causes(out: pytest.TerminalReporter, red: list[Verdict]) -> None:
     if len(red) < GATHERED:
         return
     found = causes(red)
-    out.section(f"{len(red)} requirements are red, in {len(found)} ways", "=", bold=True)
+    out.section(ways(found), "=", bold=True)
     for cause in found:
-        ids = [v.requirement.id for v in cause.verdicts]
-        more = f" and {len(ids) - 8} more" if len(ids) > 8 else ""
         out.write_line(f"  {redact_prose(cause.text)}")
-        out.write_line(f"    {', '.join(ids[:8])}{more}", red=True)
+        out.write_line(f"    {_ids(cause.verdicts)}", red=True)
+        if cause.follows:
+            out.write_line(f"    and because of it {_ids(cause.follows)}")
+
+
+def _ids(verdicts: list[Verdict]) -> str:
+    more = f" and {len(verdicts) - 8} more" if len(verdicts) > 8 else ""
+    return ", ".join(v.requirement.id for v in verdicts[:8]) + more
 
 
 def since_baseline(verdicts: list[Verdict], known: set[str]) -> str:

@@ -12,11 +12,14 @@ import pytest
 from fixtures.evidence.verdicts import NOT_RUN, Verdict
 from fixtures.plugin import DEMO, access_key, readings_key, seen_surface, unready
 from reports import (
+    allure_history,
     allure_results,
     compare,
     conformance,
     history,
+    judged,
     signoff,
+    step_summary,
     traceability,
 )
 from reports.collected import Collected
@@ -38,7 +41,8 @@ def write(
     folder = config.getoption("--kustomization")
     run = conformance.Run(
         cluster=config.getoption("--cluster"),
-        manifests=conformance.manifests(folder, is_default=folder == DEMO),
+        manifests=judged.manifests(folder, DEMO),
+        suite=judged.suite(),
         components=_components(config),
         images=config.stash[access_key].ran if access_key in config.stash else [],
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(began)),
@@ -59,17 +63,23 @@ def write(
     facts = signoff.facts_of(report, history_of(config), known=known)
     ran = {one["image"]: f"{one['kind']}: {one['what']}" for one in run.images}
     facts_of_it = {**report["manifests"], **report["cluster"]["components"], **ran}
-    environment = {"cluster": run.cluster, **facts_of_it}
+    environment = {"cluster": run.cluster, "suite": judged.said(run.suite), **facts_of_it}
     if allure := getattr(config.option, "allure_report_dir", None):
         allure_results.write(Path(allure), environment)
     page = signoff.render(facts, readings, verdicts)
     (out / "signoff.html").write_text(page, encoding="utf-8")
+    step_summary.append(facts, verdicts)
     return conformance.problem(text)
 
 
 def remember(config: pytest.Config, out: Path, lost: str, verdicts: list[Verdict]) -> None:
-    """Keep the report that was written among the last ones, if it is of a whole run."""
+    """Keep the report that was written among the last ones, if it is of a whole run; Allure's, of
+    every run."""
     kept = history_of(config)
+    allure = getattr(config.option, "allure_report_dir", None)
+    if kept and allure:
+        elsewhere = Path(allure)  # as was asked for; else they have been published by now
+        allure_history.keep(elsewhere if elsewhere.exists() else out / "allure-results", kept)
     whole = lost or all(v.verdict != NOT_RUN for v in verdicts)
     if kept and (whole or config.getoption("--history")):
         text = (out / "conformance.yaml").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from embedded.running import lifecycle, ready
 from embedded.running.state import State
 from manifests import FOLDER
 
+os.environ.pop("GITHUB_STEP_SUMMARY", None)  # runs that tests start say nothing there
 DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
 
 

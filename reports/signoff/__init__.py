@@ -1,13 +1,13 @@
 """signoff.html: what a release manager reads. One file, no network, printable.
 
 On the first screen: may it be released, what is broken and at which hop, is it new, what was not
-looked at. Below: the flows with what was seen at each hop, gaps, disputes, what is not applicable,
-versions, the trend, every requirement, and the documents read through.
+looked at. Then what was judged, and what is violated, by cause. All else is folded, and printed
+whole: the flows with what was seen at each hop, gaps, disputes, what is not applicable, the trend,
+every requirement, the surface, where the time went, and the documents read through.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,18 +15,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from fixtures.evidence.requirements import Reading
 from fixtures.evidence.verdicts import NOT_APPLICABLE, NOT_RUN, Verdict
 from fixtures.secrets import redact_prose
-from reports.causes import causes
+from reports import judged
+from reports.causes import causes, ways
 from reports.history import Past, read, red_since
-from reports.signoff.decision import decide
+from reports.signoff.decision import Decision, decide
 from reports.signoff.flows import MARKS, WORST_FIRST, flows
+from reports.signoff.times import by_profile, slowest
 from reports.surface import rows
+from reports.template import slug, template
 
-FOLDER = Path(__file__).parent
 KINDS = {
     "upstream": "upstream's image",
     "build": "your build",
@@ -40,7 +40,9 @@ class Facts:
     """What ran, beside the verdicts: `date` is in UTC, `digest` that of the manifests;
     `surface` the routes that there were, `past` are earlier runs, `known` what a baseline had red
     (None without one), `lost` why the cluster was no more, `unready` what did not become ready,
-    `undecided` what else broke tests off, and `unjudged` failed tests that no requirement cites."""
+    `undecided` what else broke tests off, `unjudged` failed tests that no requirement cites,
+    `differs` what of the manifests is not as by default, and `suite` what judged
+    (`reports.judged`)."""
 
     cluster: str
     kustomization: str
@@ -56,6 +58,8 @@ class Facts:
     undecided: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     surface: list[dict[str, Any]] = field(default_factory=list)
+    suite: dict[str, Any] = field(default_factory=dict)
+    differs: list[str] = field(default_factory=list)
 
 
 def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts:
@@ -68,47 +72,57 @@ def facts_of(report: dict[str, Any], history: Path | None, **more: Any) -> Facts
                  lost=report.get("lost", ""),
                  unready=report.get("unready", []), surface=report.get("surface", []),
                  undecided=report.get("undecided", []), unjudged=report.get("unjudged", []),
+                 suite=report.get("suite", {}), differs=manifests.get("differs", []),
                  **more)  # fmt: skip
+
+
+def decided(facts: Facts, verdicts: list[Verdict]) -> Decision:
+    """May it be released?"""
+    return decide(
+        verdicts, facts.lost, facts.unjudged, facts.unready, facts.images, facts.undecided
+    )
 
 
 def render(facts: Facts, readings: list[Reading], verdicts: list[Verdict]) -> str:
     """The page. What tests saw shows as text, whatever is in it."""
     ran = {v.requirement.profile for v in verdicts if v.verdict != NOT_RUN}
     shown = [v for v in verdicts if v.requirement.profile in ran] or verdicts
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("page.html.j2").render(
+    found, surface = causes(verdicts), rows(facts.surface, verdicts)
+    page = template("page.html.j2").render(
         facts=facts,
-        decision=decide(
-            verdicts, facts.lost, facts.unjudged, facts.unready, facts.images, facts.undecided
-        ),
+        suite=judged.said(facts.suite),
+        ran=_ran(facts.images),
+        decision=decided(facts, verdicts),
         profiles=list(_profiles(verdicts)),
-        red=[v for v in verdicts if v.failed],
-        causes=causes(verdicts),
+        causes=found,
+        ways=ways(found),
         news=_news(verdicts, facts),
         of={one: [v for v in shown if v.verdict == one] for one in WORST_FIRST},
         disputed=[v for v in shown if v.outcome],
         absent=_by_reason(shown),
         flows=flows(verdicts),
-        surface=rows(facts.surface, verdicts),
+        surface=surface,
+        unknown=[row for row in surface if row.is_unknown],
+        over={v.requirement.id: ", ".join(v.requirement.over) or "routes" for v in verdicts},
         documents=list(_documents(readings, verdicts)),
         verdicts=sorted(verdicts, key=lambda v: WORST_FIRST.index(v.verdict)),
         trend=_trend(facts, verdicts),
+        times=by_profile(verdicts),
+        slowest=slowest(verdicts),
         marks=MARKS,
         kinds=KINDS,
         order=WORST_FIRST,
-        slug=slug,
+        present=[one for one in WORST_FIRST if one in {v.verdict for v in verdicts}],
         place=place,
         minutes=f"{int(facts.seconds // 60)} min {facts.seconds % 60:.0f} s",
     )
     return redact_prose(page)
 
 
-def slug(text: str) -> str:
-    """A word for classes and anchors."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+def _ran(images: list[dict[str, str]]) -> str:
+    """Of how many places which kind, in words."""
+    tally = Counter(one["kind"] for one in images)
+    return ", ".join(f"{KINDS[kind]} in {tally[kind]}" for kind in KINDS if tally[kind])
 
 
 def place(verdict: Verdict) -> str:

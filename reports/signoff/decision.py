@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fixtures.clusters.programs import STAND_IN
 from fixtures.evidence import verdicts as kinds
 from fixtures.evidence.verdicts import GAP_CLOSED, GAP_PRESENT, NOT_APPLICABLE, NOT_RUN, Verdict
-from reports.causes import causes
+from reports.causes import causes, clipped, ways
 
 SHIP, REFUSE, LIMITED, UNDECIDED = "Ship", "Do not ship", "Ship with known defects", "No verdict"
 # What holds of stand-ins says nothing of the programs that would be released.
@@ -67,7 +67,8 @@ def _decide(
             sentence += f", and {_count(extended, 'extended one')}"
         sentence += f". {_capital(lost)}." if lost else "."
         sentence += f" {_UNREADY}" if unready else ""
-        reason = f"{unready[0].rstrip('.')}. {_why(core)}" if unready else _why(core)
+        why = _why(verdicts)
+        reason = f"{unready[0].rstrip('.')}. {why}" if unready else why
         return Decision(REFUSE, sentence, reason, "bad")
     if lost:
         reason = f"{total - len(left)} of {total} requirements were decided until then."
@@ -80,7 +81,7 @@ def _decide(
         reason = broken[0].reason if broken else undecided[0]
         return Decision(
             UNDECIDED, sentence if broken else "Not all tests could run.",
-            f"{_capital(reason).rstrip('.')}.", "open",
+            f"{_capital(clipped(reason)).rstrip('.')}.", "open",
         )  # fmt: skip
     if unjudged:
         sentence = f"{_count(unjudged, 'test')} that no requirement cites failed."
@@ -91,7 +92,7 @@ def _decide(
         return Decision(UNDECIDED, sentence, f"This run left out some or all of {names}.", "open")
     if extended:
         sentence = f"All core requirements hold; {_count(extended, 'extended one')} "
-        return Decision(LIMITED, f"{sentence}{_are(extended)} violated.", _why(extended), "open")
+        return Decision(LIMITED, f"{sentence}{_are(extended)} violated.", _why(verdicts), "open")
     return _holding(verdicts)
 
 
@@ -109,12 +110,12 @@ def _holding(verdicts: list[Verdict]) -> Decision:
                     f"{reason}.", "good")  # fmt: skip
 
 
-def _why(red: list[Verdict]) -> str:
-    """The first thing that is wrong, with its hop."""
-    found = causes(red)
+def _why(verdicts: list[Verdict]) -> str:
+    """In how many ways requirements are red, and what is wrong in the first, with its hop."""
+    found = causes(verdicts)
     one = found[0].verdicts[0].requirement
-    ways = f"In {len(found)} ways; the most telling" if len(found) > 1 else "What was seen"
-    return f"{ways}, by {one.id} “{one.title}”: {found[0].text}."
+    telling = "; the most telling" if len(found) > 1 else ""
+    return f"{ways(found)}{telling}, by {one.id} “{one.title}”: {found[0].text}."
 
 
 def _count(some: list[str] | list[Verdict], noun: str) -> str:

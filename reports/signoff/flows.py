@@ -43,6 +43,7 @@ MARKS = {
     NOT_RUN: "·", UNDECIDED: "?",
 }  # fmt: skip
 COLUMN_LETTERS = 36  # of what was seen, in a line below its hop
+LINES, OF_ONE = 8, 3  # below a hop in all, and of one thing that was seen there
 
 
 @dataclass
@@ -64,12 +65,11 @@ class Stop:
 
     @property
     def lines(self) -> list[str]:
-        """What was seen, broken into lines that fit below a hop."""
-        return [
-            line
-            for text in self.seen
-            for line in textwrap.wrap(text, COLUMN_LETTERS, subsequent_indent="  ") or [""]
-        ]
+        """What was seen, broken into lines that fit below a hop, and clipped where it is long."""
+        found = [line for text in self.seen for line in _lines(text)]
+        if len(found) <= LINES:
+            return found
+        return [*found[: LINES - 1], f"… {len(found) - LINES + 1} lines more"]
 
     @property
     def counts(self) -> str:
@@ -90,6 +90,13 @@ class Flow:
     @property
     def every(self) -> list[Stop]:
         return [*self.stops, self.beside]
+
+
+def _lines(text: str) -> list[str]:
+    lines = textwrap.wrap(text, COLUMN_LETTERS, subsequent_indent="  ") or [""]
+    if len(lines) <= OF_ONE:
+        return lines
+    return [*lines[: OF_ONE - 1], f"  … ({len(text)} letters)"]
 
 
 def flows(verdicts: list[Verdict]) -> list[Flow]:

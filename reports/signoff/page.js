@@ -2,6 +2,7 @@
 const rows = [...document.querySelectorAll(".requirements > li")];
 const text = document.getElementById("text");
 const boxes = [...document.querySelectorAll("input[name=verdict]")];
+const holding = document.querySelector(".holding");
 const words = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
 function filter() {
@@ -12,6 +13,10 @@ function filter() {
     const fits = wanted.every((word) => words.get(row).includes(word));
     row.hidden = !(fits && verdicts.has(row.dataset.verdict));
     left += !row.hidden;
+  }
+  if (holding) {
+    holding.hidden = !verdicts.has("conformant");
+    if (text.value.trim()) holding.open = true;
   }
   document.getElementById("left").textContent = `${left} of ${rows.length} requirements`;
 }
@@ -28,6 +33,14 @@ function open() {
   const focus = folded ? folded.querySelector("summary") : target;
   if (focus.matches("summary, [tabindex]")) focus.focus({ preventScroll: true });
 }
+
+// On paper nothing is folded.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded = [...document.querySelectorAll("details:not([open])")];
+  unfolded.forEach((one) => { one.open = true; });
+});
+window.addEventListener("afterprint", () => unfolded.forEach((one) => { one.open = false; }));
 
 text.addEventListener("input", filter);
 boxes.forEach((box) => box.addEventListener("change", filter));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,16 +55,38 @@ def test_what_each_result_has(reports: Path) -> None:
     assert "cluster=embedded" in environment
 
 
+def another(reports: Path, folder: Path, failed: str) -> Path:
+    """The same run's results as those of another one, in which a requirement failed."""
+    shutil.copytree(reports, folder)
+    for path in folder.glob("*-result.json"):
+        result = json.loads(path.read_text())
+        result["uuid"] = f"again-{result['uuid']}"
+        if f"'{failed}'" in str(result["labels"]):
+            result["status"] = "failed"
+        path.write_text(json.dumps(result))
+    return folder
+
+
 def test_report_opens(browser: Browser, reports: Path, tmp_path: Path) -> None:
-    """Twice made, the second knows the first; without a network it shows the tree."""
+    """Without a network it shows the tree, what failed if anything did, and what the test was in
+    the run before."""
     out, past = tmp_path / "report", tmp_path / "history"
-    for _ in range(2):
-        page = allure_report.make(reports / "allure-results", out, past)
+    green = allure_report.make(reports / "allure-results", out, past)
+    assert "status=failed" not in green.read_text()
+    folder = another(reports / "allure-results", tmp_path / "run" / "allure-results", "MP-28")
+    for _ in range(2):  # a run is not its own past
+        page = allure_report.make(folder, out, past)
     assert len((past / "allure.jsonl").read_text().splitlines()) == 2
-    assert not (reports / "allurerc.json").exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["allure-results"]
     opened = Opened(browser)
     shown = opened.open(page)
     expect(shown.get_by_text("mixed-providers-demo.md").first).to_be_visible()
+    assert shown.url.endswith("?status=failed")
+    expect(shown.get_by_text("MP-28 The egress gateway rewrites").first).to_be_visible()
+    expect(shown.get_by_text("MP-42", exact=False)).to_have_count(0)
+    shown.get_by_text("test_egress_gateway_strips", exact=False).first.click()
+    shown.get_by_text("History", exact=False).first.click()
+    expect(shown.locator("[data-testid=test-result-history-item]")).to_have_count(1)
     assert [u for u in opened.asked if not u.startswith(("file:", "data:", "blob:"))] == []
     shown.close()
 

@@ -84,3 +84,32 @@ def test_a_baseline_is_a_run_or_known_differences(tmp_path: Path) -> None:
     file.write_text("kind: Other")
     with pytest.raises(CompareError, match="not a ConformanceReport"):
         baseline(file)
+
+
+def test_a_difference_as_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is newly red first, what each run judged, and reasons; what a run says is text."""
+    red = {"X-1": "nonconformant", "X-2": "conformant", "X-3": "conformant"}
+    before, after = (report(one) for one in ({**red, "X-1": "conformant"}, red))
+    before["profiles"][0]["requirements"][1]["verdict"] = "nonconformant"
+    after["suite"] = {"version": "2.0", "commit": "0123456789abcdef"}
+    after["cluster"] = {"name": "<script>", "images": []}
+    paths = [tmp_path / name for name in ("a.yaml", "b.yaml", "known.yaml")]
+    known = [{"id": "X-1", "says": "nonconformant", "because": "upstream does"}]
+    for path, content in zip(paths, (before, after, known), strict=True):
+        path.write_text(yaml.safe_dump(content))
+    words = ["--format=html", *map(str, paths[:2])]
+    assert main(words) == 1
+    page = capsys.readouterr().out
+    assert '<h1 id="decision">Different</h1>' in page
+    assert 'class="decision bad"' in page
+    assert "1 newly red, 1 mended; 0 explained." in page
+    assert page.index("Newly red (1)") < page.index("Mended (1)")
+    assert "2.0, commit 0123456789ab" in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert main([*words, "--known", str(paths[2])]) == 1
+    explained = capsys.readouterr().out
+    assert "upstream does" in explained
+    assert 'class="decision open"' in explained
+    assert main(["--format=html", str(paths[0]), str(paths[0])]) == 0
+    assert "No differences" in capsys.readouterr().out

@@ -13,8 +13,10 @@ from manifests import FOLDER
 from reports import conformance
 from reports.compare import differences, markdown, red
 from reports.exits import Ended, code
+from reports.judged import manifests
 from reports.summary import since_baseline
 
+DEFAULT = FOLDER / "conformance"
 SUITES = Path(__file__).parent.parent.parent / "suites"
 KNOWN = by_id(read_all(SUITES))
 
@@ -45,7 +47,8 @@ def dumped(report: dict[str, Any]) -> str:
 
 def written(judged: list[Verdict], **more: Any) -> dict[str, Any]:
     run = {
-        "cluster": "embedded", "manifests": conformance.manifests(FOLDER / "conformance", True),
+        "cluster": "embedded", "manifests": manifests(DEFAULT, DEFAULT),
+        "suite": {"version": "1.2.3", "commit": "0" * 40, "dirty": False},
         "components": {"kubernetes": "v1", "claimedCapabilities": ["a"]}, "seconds": 2.0,
         "images": IMAGES, "date": "2026-01-02T03:04:05Z",
     }  # fmt: skip

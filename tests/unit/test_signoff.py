@@ -12,15 +12,17 @@ import pytest
 from fixtures.evidence import BACKEND, CLIENT, EGRESS, MAAS, Hop
 from fixtures.evidence.requirements import by_id, read_all
 from fixtures.evidence.verdicts import Failure, TestResult, Verdict, judge
-from reports import history
-from reports.causes import causes
+from reports import history, signoff, step_summary, summary
+from reports.causes import causes, ways
 from reports.progress import Progress
 from reports.signoff import __main__ as command
 from reports.signoff.decision import Decision, decide
 from reports.signoff.flows import CLUSTER, flows
+from reports.signoff.times import by_profile, slowest
 from tests.unit.test_reports import IMAGES, dumped, written
 
-KNOWN = by_id(read_all(Path(__file__).parent.parent.parent / "suites"))
+READINGS = read_all(Path(__file__).parent.parent.parent / "suites")
+KNOWN = by_id(READINGS)
 WAY = [
     Hop(CLIENT, "", "sent GET /external/openai/v1/models"),
     Hop(EGRESS, "", "received /openai/v1/models"),
@@ -116,11 +118,102 @@ def test_one_defect_is_told_once_and_the_most_telling_first() -> None:
         })
     )  # fmt: skip
     assert [[v.requirement.id for v in one.verdicts] for one in found] == [
-        ["MP-28", "MP-31"], ["MP-22"], ["MP-20"], ["MP-13", "MP-14"],
+        ["MP-28", "MP-31"], ["MP-22"],
     ]  # fmt: skip
+    assert [v.requirement.id for v in found[0].follows] == ["MP-20", "MP-13", "MP-14"]
     assert found[0].text == (
         "backend: expected path /v1 of <redacted 12345678>, observed path /openai/v1"
     )
+
+
+SENT = {"openai": "/external/openai/v1/models", "vllm": "/external/vllm/v1/models"}
+
+
+def seen_on(provider: str, name: str, *failures: Failure) -> Verdict:
+    """A requirement that is red, by requests on a provider's route."""
+    way = [Hop(CLIENT, "", f"sent GET {SENT[provider]}")]
+    found = [
+        TestResult(f"t::{name}[{number}]", [name], "failed", 0.1, "",
+                   replace(one, test=f"t::{name}[{number}]"), {}, way)
+        for number, one in enumerate(failures)
+    ]  # fmt: skip
+    return next(v for v in judge(KNOWN, found) if v.requirement.id == name)
+
+
+REWRITE = failure(BACKEND, "path /v1", "path /openai/v1")
+STATUS = failure(CLIENT, "status 200", "status 404")
+ABSENT = failure(BACKEND, "one request at openai", "requests at nothing")
+LATE = failure(CLIENT, "status 429", "status 200")
+
+
+def test_what_is_red_because_of_another_stands_under_it() -> None:
+    """It saw less of the same route, by each of its tests; what saw anything else stands alone."""
+    found = causes([
+        seen_on("openai", "MP-28", REWRITE),
+        seen_on("openai", "MP-13", STATUS),
+        seen_on("openai", "MP-20", ABSENT, STATUS),
+        seen_on("vllm", "MP-15", STATUS),  # another route
+        seen_on("openai", "MP-43", LATE),  # no defect of a rewrite lets somebody in
+        seen_on("openai", "MP-29", failure(BACKEND, "key a", "key b")),  # as telling as the first
+    ])  # fmt: skip
+    assert [
+        ([v.requirement.id for v in one.verdicts], [v.requirement.id for v in one.follows])
+        for one in found
+    ] == [(["MP-28"], ["MP-20", "MP-13"]), (["MP-29"], []), (["MP-15"], []), (["MP-43"], [])]
+    assert ways(found) == "6 requirements are red, in 4 ways"
+
+
+def test_a_requirement_red_in_two_ways_stands_for_itself() -> None:
+    """Of its tests one saw less of the broken route, the other another one."""
+    one, other = seen_on("openai", "MP-20", STATUS), seen_on("vllm", "MP-20", STATUS)
+    both = replace(
+        one, failures=[*one.failures, *other.failures], results=[*one.results, *other.results]
+    )
+    found = causes([seen_on("openai", "MP-28", REWRITE), both])
+    assert [len(one.follows) for one in found] == [0, 0]
+
+
+def test_page_and_terminal_count_the_same_ways(tmp_path: Path) -> None:
+    """Extended requirements are counted with core ones, on the page, in its reason, at the end of a
+    run, and on its page in GitHub Actions."""
+    verdicts = judged({
+        "MP-28": REWRITE, "MP-13": LATE, EXTENDED: failure("", text="no Pod"),
+        "MP-22": failure("", text="no Gateway"),
+    })  # fmt: skip
+    out: Any = Terminal()
+    summary.write(out, verdicts, tmp_path, [], [], [])
+    said = "4 requirements are red, in 4 ways"
+    facts = signoff.facts_of(written(verdicts), None)
+    page = signoff.render(facts, READINGS, verdicts)
+    assert said in out.lines
+    assert decide(verdicts, "", []).reason.startswith(f"{said}; the most telling, by MP-28")
+    assert page.count(said) == 3  # reason, first screen, above what is violated
+    assert f"### {said}" in step_summary.markdown(facts, verdicts)
+
+
+def test_what_is_long_is_clipped(tmp_path: Path) -> None:
+    """On the page and in a picture of hops; the file has it whole."""
+    path = "/external/openai/" + "a" * 8192
+    verdicts = judged({"MP-28": failure(BACKEND, "path /v1", f"path {path}")})
+    for verdict in verdicts:
+        for result in verdict.results:
+            result.way = [Hop(CLIENT, "", f"sent GET {path}"), Hop(BACKEND, "", f"got {path}")]
+    page = signoff.render(signoff.facts_of(written(verdicts), None), READINGS, verdicts)
+    assert "a" * 500 not in page
+    assert "letters)" in page
+    assert path in dumped(written(verdicts))
+    every = [stop for flow in flows(verdicts) for stop in flow.every]
+    assert max(len(stop.lines) for stop in every) <= 8
+
+
+def test_where_the_time_went() -> None:
+    """A test that proves two requirements counts once."""
+    twice = TestResult("suites/x/t.py::slow", ["MP-1", "MP-2"], "passed", 9.0)
+    others = [TestResult(f"t::{n}", ["HD-1"], "passed", float(n)) for n in range(12)]
+    verdicts = judge(KNOWN, [twice, *others])
+    found = {one.profile: (one.tests, one.seconds) for one in by_profile(verdicts)}
+    assert found == {"hardening": (12, 66.0), "mixed_providers": (1, 9.0)}
+    assert [one.seconds for one in slowest(verdicts)] == [11, 10, 9, 9, 8, 7, 6, 5, 4, 3]
 
 
 def test_requirements_stand_at_the_hop_that_broke_or_by_their_kind() -> None:
@@ -207,6 +300,9 @@ class Terminal:
 
     def write_line(self, line: str, **_: bool) -> None:
         self.lines.append(line)
+
+    def section(self, title: str, *_: str, **__: bool) -> None:
+        self.lines.append(title)
 
 
 def report(when: str, nodeid: str, outcome: Any = "passed", **properties: Any) -> Any:
