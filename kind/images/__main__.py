@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from kind import PROJECT, KindError, cache, engine, registry
+from kind import KindError, cache, engine, registry
 from kind.components import Image, Table, table
 from kind.images import containers, debian, golang, node, ours
 from kind.images.tools import digest, side_by_side, step
@@ -42,7 +42,7 @@ def build_all(found: Table) -> None:
     side_by_side(bootstraps + modules)
     for tool in ("kind", "helm"):
         golang.host_tool(found.modules[tool], tool)
-    slim = _slim()
+    slim = debian.slim()
     image = f"{registry.IMAGE}:{slim.partition(':')[2]}"
     if not containers.exists(image):
         serve = containers.entrypoint(
@@ -79,12 +79,6 @@ def built() -> dict[str, str]:
 def _stamp(image: str) -> str:
     path = cache() / "pushed" / digest(image)
     return path.read_text() if path.exists() else ""
-
-
-def _slim() -> str:
-    tar = debian.root_tar("slim", debian.SLIM)
-    name = f"{PROJECT}/debian-slim"
-    return containers.imported(name, tar, digest(debian.SUITE, debian.SLIM))
 
 
 def _registry_files(root: Path) -> None:
