@@ -1,6 +1,7 @@
 """Registers the plugins: the suite's options and fixtures, and its reports."""
 
 pytest_plugins = [
+    "fixtures.documents_plugin",
     "fixtures.plugin",
     "fixtures.disposables",
     "fixtures.selection",

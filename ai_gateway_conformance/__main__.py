@@ -18,7 +18,9 @@ import pytest
 
 _HERE = Path(__file__).parent
 ROOT = _HERE if (_HERE / "suites").is_dir() else _HERE.parent
+EVERYWHERE = "ai_gateway_conformance.everywhere"
 TOOLS = {
+    "check": "reports.check",
     "compare": "reports.compare",
     "embedded": "embedded",
     "merge": "reports.merge",
@@ -49,20 +51,9 @@ def suite(words: list[str]) -> int:
         f"--config-file={ROOT / 'pyproject.toml'}",
         # `-p` in the place of conftest.py, which pytest reads only where it begins.
         f"--confcutdir={ROOT / 'suites'}",
-        *(word for name in plugins for word in ("-p", name)),
+        *(word for name in (*plugins, EVERYWHERE) for word in ("-p", name)),
     ]
-    return int(pytest.main([*ours, *words], plugins=[Everywhere()]))
-
-
-class Everywhere:
-    """What nobody names is the suite, wherever its user is."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_load_initial_conftests(self, early_config: pytest.Config, args: list[str]) -> None:
-        named = early_config.known_args_namespace.file_or_dir
-        if not named and ROOT not in (Path.cwd(), *Path.cwd().parents):
-            named.append(str(ROOT / "suites"))
-            args.append(str(ROOT / "suites"))
+    return int(pytest.main([*ours, *words]))
 
 
 if __name__ == "__main__":
