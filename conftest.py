@@ -7,4 +7,5 @@ pytest_plugins = [
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",
+    "fixtures.version",
 ]

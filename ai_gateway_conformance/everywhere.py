@@ -15,6 +15,6 @@ from ai_gateway_conformance.__main__ import ROOT
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     known = early_config.known_args_namespace
     if not known.file_or_dir and ROOT not in (Path.cwd(), *Path.cwd().parents):
-        everything = [str(ROOT / "suites"), *map(str, known.documents)]
-        known.file_or_dir += everything
-        args += everything
+        known.file_or_dir.append(str(ROOT / "suites"))
+        # Of theirs no conftest.py is read yet: pytest lets those that it reads now be everybody's.
+        args += [str(ROOT / "suites"), *map(str, known.documents)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kind import KindError, cache, engine, registry
 from kind.components import Image, Table, table
-from kind.images import containers, debian, golang, node, ours
+from kind.images import containers, debian, golang, node, ours, suite
 from kind.images.tools import digest, side_by_side, step
 
 Jobs = list[Callable[[], object]]
@@ -52,7 +52,7 @@ def build_all(found: Table) -> None:
     at = registry.start(image)
     node_image = node.build(found, engine.restricted())
     (cache() / "node-image").write_text(node_image)
-    bases: Jobs = [partial(base, slim) for base in (ours.stand_ins, ours.suite)]
+    bases: Jobs = [partial(base, slim) for base in (ours.stand_ins, suite.built)]
     side_by_side([*bases, golang.pause])  # many images have them in common
     new = sum(side_by_side([partial(_build, found, one, slim, at) for one in found.images]))
     print(f"{len(found.images)} images at {at}, {new} of them new; node: {node_image}")
@@ -113,8 +113,8 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
         base = ours.stand_ins(slim)
         return base, _called(one), [containers.entrypoint([_program_of(one)])], base
     if one.suite:
-        base = ours.suite(slim)
-        return base, _nothing, [*lines, containers.entrypoint(one.entrypoint)], base
+        base = suite.built(slim)
+        return base, _nothing, lines, base
     paths = [_program(found, name) for name in one.programs]
     if one.entrypoint:
         lines.append(containers.entrypoint(one.entrypoint))
