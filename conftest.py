@@ -1,9 +1,11 @@
 """Registers the plugins: the suite's options and fixtures, and its reports."""
 
 pytest_plugins = [
+    "fixtures.documents_plugin",
     "fixtures.plugin",
     "fixtures.disposables",
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",
+    "fixtures.version",
 ]

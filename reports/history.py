@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fixtures.evidence.verdicts import NONCONFORMANT
+from fixtures.invocation import HOME
 from reports.compare import CompareError, load, seen
 
 KEPT = 30  # runs; the oldest go
-FOLDER = Path(__file__).parent / "history"
+FOLDER = HOME / "reports" / "history"
 _NAME = re.compile(r"\d{8}T\d{6}Z-[\w.-]+\.yaml")
 
 

@@ -76,6 +76,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the folder of the whole's reports")
     parser.add_argument("--history", type=Path, help="keep the whole among earlier runs there")
     parser.add_argument("--baseline", type=Path, help="what was red before, as of pytest's option")
+    parser.add_argument(
+        "--documents", action="append", default=[], type=Path, help="folders, as of pytest's option"
+    )
     flags = parser.parse_args(argv)
     try:
         parts = whole(flags.parts)
@@ -83,7 +86,7 @@ def main(argv: list[str]) -> int:
     except CompareError as error:
         print(error, file=sys.stderr)
         return 4
-    readings = read_all(SUITES)
+    readings = read_all(SUITES, *flags.documents)
     verdicts = judge(by_id(readings), conformance.results(parts), conformance.wanted(parts))
     run = merged(parts)
     text = conformance.render(run, verdicts)

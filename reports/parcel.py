@@ -1,5 +1,6 @@
-"""Reports out of a Pod, through its log: `python -m reports.parcel run WORD…` is pytest with these
-words, followed by its reports as lines of base64; `… unpack FOLDER < LOG` writes them down again.
+"""Reports out of a Pod, through its log: `python -m reports.parcel run WORD…` is the suite with
+these words, followed by its reports as lines of base64; `… unpack FOLDER < LOG` writes them down
+again.
 
 For clusters where a Job has no volume that outlives it.
 """
@@ -54,9 +55,9 @@ def unpack(lines: Iterable[str], folder: Path) -> None:
 
 
 def run(words: list[str]) -> int:
-    """pytest's exit code, once its reports are in the log."""
+    """The suite's exit code, once its reports are in the log."""
     with tempfile.TemporaryDirectory() as folder:
-        suite = [sys.executable, "-m", "pytest", *words, f"--reports={folder}"]
+        suite = [sys.executable, "-m", "ai_gateway_conformance", *words, f"--reports={folder}"]
         done = subprocess.run(suite, check=False)
         for line in packed(Path(folder)):
             print(line, flush=True)

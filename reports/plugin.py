@@ -17,7 +17,7 @@ from fixtures.again import by_environment
 from fixtures.evidence import HopMismatch, trace
 from fixtures.evidence.requirements import cited
 from fixtures.evidence.verdicts import GAP_CLOSED, UNDECIDED, Verdict, judge
-from fixtures.invocation import ROOT, SUITES, judges, runs_suites
+from fixtures.invocation import ROOT, SUITES, is_judged, judges, others, runs_suites
 from fixtures.kube import Kube
 from fixtures.plugin import access_key, known_key, seen_surface, unready
 from fixtures.secrets import redact
@@ -122,7 +122,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         text = redact(str(error)).strip() or type(error).__name__
         properties = [*broken, text]
         report.user_properties = [*item.user_properties, ("failure", properties)]
-    if call.excinfo and report.skipped and not _is_ours(call.excinfo):
+    if call.excinfo and report.skipped and not _is_ours(item.config, call.excinfo):
         report.user_properties = [*item.user_properties, (PASSED_OVER, True)]
     if report.longrepr is not None and report.failed:
         report.longrepr = redact(str(report.longrepr))
@@ -130,10 +130,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
-def _is_ours(skipped: pytest.ExceptionInfo[BaseException]) -> bool:
+def _is_ours(config: pytest.Config, skipped: pytest.ExceptionInfo[BaseException]) -> bool:
     """Whether the suite itself said that a test is not applicable, and not a plugin."""
     said = [entry.path for entry in skipped.traceback if "_pytest" not in Path(entry.path).parts]
-    return bool(said) and bool({SUITES, ROOT / "fixtures"} & {*Path(said[-1]).parents})
+    ours = {SUITES, ROOT / "fixtures", *others(config)}
+    return bool(said) and bool(ours & {*Path(said[-1]).parents})
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -145,7 +146,7 @@ def pytest_internalerror(excrepr: Any) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if SUITES in item.path.parents and _has_allure(item.config):
+    if is_judged(item.config, item.path) and _has_allure(item.config):
         known = item.config.stash[known_key]
         allure_results.label(item, [known[one] for one in cited(item)])
 
@@ -162,7 +163,7 @@ def pytest_runtest_call(item: pytest.Item) -> Any:
     try:
         return (yield)
     finally:
-        if SUITES in item.path.parents and _has_allure(item.config):
+        if is_judged(item.config, item.path) and _has_allure(item.config):
             allure_results.tell(trace.telling(), item.user_properties)
 
 

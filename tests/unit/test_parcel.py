@@ -41,7 +41,7 @@ def test_a_parcel_stays_in_its_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "outside").exists()
 
 
-def test_run_has_pytests_exit_code(
+def test_run_has_the_suites_exit_code(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And its reports after it."""
@@ -54,4 +54,8 @@ def test_run_has_pytests_exit_code(
     (tmp_path / "fake").chmod(0o755)
     assert run(["suites", "-q"]) == 3
     unpack(capfd.readouterr().out.splitlines(), tmp_path / "out")
-    assert (tmp_path / "out" / "said").read_text().startswith("-m pytest suites -q --reports=")
+    assert (
+        (tmp_path / "out" / "said")
+        .read_text()
+        .startswith("-m ai_gateway_conformance suites -q --reports=")
+    )

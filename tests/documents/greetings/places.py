@@ -1,0 +1,3 @@
+"""Where greetings are."""
+
+PATH = "/greetings"
