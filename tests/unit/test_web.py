@@ -18,7 +18,6 @@ from starlette.responses import PlainTextResponse
 
 from embedded.shared import web
 
-
 PATIENCE_SECONDS = 60.0  # on a machine that has much else to do
 
 
