@@ -24,6 +24,7 @@ class Collected:
     tests: dict[str, int] = field(default_factory=dict)
     unjudged: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
+    instead: list[str] = field(default_factory=list)  # who was asked in whose place
     lost: str = ""
 
     @property
@@ -74,6 +75,8 @@ class Collector:
                 self._into.tests.update(value)
             if name == "way" and isinstance(value, list | tuple):
                 result.way = [Hop(where, "", observed) for where, observed in value]
+            if name == "instead" and value not in self._into.instead:
+                self._into.instead.append(str(value))
             if name == "tried" and isinstance(value, dict):
                 result.tried = dict(value)
             if name == "failure" and isinstance(value, list | tuple):

@@ -51,7 +51,8 @@ class Run:
     kind, what), `date` is when it began (UTC, ISO 8601), and `shard` which part of the suite it
     was: (number, of how many), () for all of it; `unready` says what of that which was deployed did
     not become ready, `undecided` what else broke tests off, and `unjudged` failed tests that no
-    requirement cites; `surface` the routes that were there when the tests began
+    requirement cites; `instead` says which provider was asked in the place of one that is not
+    served; `surface` the routes that were there when the tests began
     (`fixtures.stack.surface.table`)."""
 
     cluster: str
@@ -64,6 +65,7 @@ class Run:
     shard: tuple[int, ...] = ()
     unready: list[str] = field(default_factory=list)
     undecided: list[str] = field(default_factory=list)
+    instead: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     surface: list[dict[str, Any]] = field(default_factory=list)
     suite: dict[str, Any] = field(default_factory=dict)
@@ -97,7 +99,7 @@ def render(run: Run, verdicts: list[Verdict]) -> str:
     }
     if run.lost:
         report["lost"] = run.lost
-    for name in ("unready", "undecided", "unjudged"):
+    for name in ("unready", "undecided", "unjudged", "instead"):
         if lines := getattr(run, name):
             report[name] = lines
     if run.shard:

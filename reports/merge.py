@@ -60,6 +60,7 @@ def merged(parts: list[dict[str, Any]]) -> conformance.Run:
         lost="; ".join(part["lost"] for part in parts if "lost" in part),
         unready=_lines(parts, "unready"),
         undecided=_lines(parts, "undecided"),
+        instead=_lines(parts, "instead"),
         unjudged=_lines(parts, "unjudged"),
         surface=parts[0].get("surface", []),
     )

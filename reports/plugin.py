@@ -275,6 +275,8 @@ def pytest_terminal_summary(
     lines = [config.stash.get(_problem_key, "")]
     if left := unready(config):
         lines.append("\n".join(["not everything that was deployed became ready:", *left]))
+    for one in found.instead:
+        terminalreporter.write_line(one, yellow=True)
     lines += [*(f"not decided: {why}" for why in found.undecided), found.lost]
     for line in filter(None, lines):
         terminalreporter.write_line(line, red=True, bold=True)

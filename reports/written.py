@@ -51,6 +51,7 @@ def write(
         lost=found.lost,
         unready=unready(config),
         undecided=found.undecided,
+        instead=found.instead,
         unjudged=found.unjudged,
         surface=seen_surface(config),
         shard=config.getoption("--shard"),

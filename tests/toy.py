@@ -50,7 +50,7 @@ class Toy:
         return subprocess.run(
             [sys.executable, "-m", "pytest", *args, "-p", "toy_plugin", "-q",
              f"--reports={self.reports}", *words],
-            cwd=self.folder, capture_output=True, text=True, timeout=120, check=False,
+            cwd=self.folder, capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, **(env or {})},
         )  # fmt: skip
 

@@ -9,25 +9,49 @@ import pytest
 from fixtures.clusters import Access
 from fixtures.disposables import Lasting, Make
 from fixtures.kube import Kube
-from fixtures.stack import TIER_PREFIX, Identity, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.grants import granted
 from manifests import FOLDER
 from suites.hardening.everywhere import Asker
 from suites.hardening.moments import Whole
 from suites.hardening.own import OwnRoute, own_route
 from suites.hardening.routes import models
+from suites.hardening.served import INSTEAD, Chosen, choose
 from suites.hardening.ways import Walker, Way, recorders, ways
 from suites.maas_gateway.models import PREMIUM
-from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
+from suites.mixed_providers.providers import ALL, EXTERNAL, LOCAL
 
 
 @pytest.fixture(scope="session")
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway with every provider, and the model that free users may not use."""
     made = Stack(kube, access, [*ALL, PREMIUM])
-    made.wait_in_effect([*ALL, PREMIUM], metered=[LOCAL, OPENAI])
+    made.wait_in_effect([*ALL, PREMIUM], metered=[LOCAL])
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def chosen(stack: Stack) -> Chosen:
+    """Who stands for the providers behind the egress gateway, its tokens seen to be counted."""
+    found = choose(stack, EXTERNAL)
+    stack.wait_in_effect([found.provider], metered=[found.provider])
+    return found
+
+
+@pytest.fixture
+def external(request: pytest.FixtureRequest, chosen: Chosen) -> Provider:
+    """A provider behind the egress gateway, whichever is served; the reports say which if it is
+    not the first."""
+    if chosen.why:
+        request.node.user_properties.append((INSTEAD, chosen.why))
+    return chosen.provider
+
+
+@pytest.fixture
+def provider(request: pytest.FixtureRequest, external: Provider) -> Provider:
+    """By the way to it: through both gateways, or through the MaaS gateway alone."""
+    return {"two-gateways": external, "one-gateway": LOCAL}[request.param]
 
 
 @contextlib.contextmanager

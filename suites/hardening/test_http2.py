@@ -12,10 +12,9 @@ from fixtures.clusters import Access
 from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, Identity, Stack
+from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY, endpoint
 from suites.hardening.wire import ENDED, connect
-from suites.mixed_providers.providers import OPENAI
 
 RESETS = 300  # Envoy ends a connection whose first five hundred streams were mostly reset
 
@@ -64,22 +63,24 @@ class Http2:
 
 
 @requirement("HD-40")
-def test_resets_harm_nobody(kube: Kube, access: Access, stack: Stack, heavy_user: Identity) -> None:
+def test_resets_harm_nobody(
+    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, external: Provider
+) -> None:
     """Requests that are taken back at once, before anybody can have asked who sent them."""
     token = {"authorization": f"Bearer {heavy_user.token.reveal()}"}
     ids = [f"conformance-{uuid.uuid4()}" for _ in range(RESETS)]
     connection = Http2(kube, access)
     try:
         for one in ids:
-            path = f"{OPENAI.path}{CHAT}"
+            path = f"{external.path}{CHAT}"
             connection.reset(connection.begin(path, "POST", {ID_HEADER: one}, ends=False))
-        listing = f"{OPENAI.path}/v1/models"
+        listing = f"{external.path}/v1/models"
         status = connection.status(connection.begin(listing, "GET", token, ends=True))
     except (ConnectionError, ssl.SSLError):
         status = ENDED
     finally:
         connection.close()
     expect(status in (200, ENDED), CLIENT, "an answer, or the connection's end", f"status {status}")
-    stack.models(OPENAI, heavy_user).expect_status(200)
+    stack.models(external, heavy_user).expect_status(200)
     received = [one for id_ in ids[:: RESETS // 5] for one in stack.records(id_)]
     expect(received == [], BACKEND, "no request that was taken back", f"{len(received)} of them")

@@ -10,10 +10,10 @@ from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
-from fixtures.stack import TIER_PREFIX, Identity, Sent, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Sent, Stack
 from fixtures.waiting import API_CACHE_SECONDS, until
 from suites.hardening.wire import Wire
-from suites.mixed_providers.providers import LOCAL, OPENAI
+from suites.mixed_providers.providers import LOCAL
 
 FORGED = {"X-MaaS-Username": "root", "X-MaaS-Tier": "enterprise", "X-MaaS-Group": '["admins"]'}
 
@@ -72,11 +72,13 @@ def test_identity_at_maas_api_is_the_gateways(stack: Stack, sent: Sent) -> None:
 
 
 @requirement("HD-5")
-def test_scheme_in_other_letters(stack: Stack, alice: Identity, decide: Decision) -> None:
+def test_scheme_in_other_letters(
+    stack: Stack, alice: Identity, external: Provider, decide: Decision
+) -> None:
     found = set()
     for scheme in ("bearer", "BEARER"):
         sent = {"authorization": f"{scheme} {alice.token.reveal()}"}
-        found.add(stack.send("GET", f"{OPENAI.path}/v1/models", headers=sent).status)
+        found.add(stack.send("GET", f"{external.path}/v1/models", headers=sent).status)
     decide({(200,): "taken", (401,): "refused"}.get(tuple(found), f"statuses {found}"))
 
 
@@ -100,7 +102,7 @@ TRIES = 4
 
 
 @requirement("HD-47")
-def test_revoking_at_once(kube: Kube, stack: Stack, decide: Decision) -> None:
+def test_revoking_at_once(kube: Kube, stack: Stack, external: Provider, decide: Decision) -> None:
     """Users whom nobody has seen before revoke the first token as soon as they have it; and, when
     all had their turn, mint one as soon as they have revoked again."""
     users = [stack.cluster_identity() for _ in range(TRIES)]
@@ -111,7 +113,7 @@ def test_revoking_at_once(kube: Kube, stack: Stack, decide: Decision) -> None:
     kept = [token for token in first if has_account(kube, stack, token)]
     for token in first:
         wanted = 200 if token in kept else 401
-        asked = functools.partial(stack.models, OPENAI, Identity(token))
+        asked = functools.partial(stack.models, external, Identity(token))
         until(
             f"a token to get {wanted}",
             lambda: asked().status,
@@ -124,7 +126,7 @@ def test_revoking_at_once(kube: Kube, stack: Stack, decide: Decision) -> None:
         second.append(stack.mint(user))
     for minted in (one for one in second if one.status != 500):
         token = Secret(minted.expect_status(201).json["token"])
-        stack.models(OPENAI, Identity(token)).expect_status(200)
+        stack.models(external, Identity(token)).expect_status(200)
     late = kept or any(one.status == 500 for one in second)
     decide(PRESENT if late else CLOSED)
 

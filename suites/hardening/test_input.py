@@ -9,8 +9,8 @@ from fixtures.evidence import BACKEND, CLIENT, Record, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, Identity, Provider, Stack
+from suites.hardening.test_way import through
 from suites.hardening.wire import ENDED, Wire, with_length
-from suites.mixed_providers.providers import LOCAL, OPENAI
 
 # What follows the request line, Host, Authorization and the id; `|` ends a line.
 UNKNOWN_CODING = "unknown-coding"  # 501, says RFC 9112, section 6.1
@@ -31,20 +31,22 @@ BROKEN = {
 
 
 @pytest.fixture
-def wire(kube: Kube, access: Access, stack: Stack, heavy_user: Identity) -> Wire:
+def wire(
+    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, external: Provider
+) -> Wire:
     """The MaaS gateway, by a user whose request is served when it is whole: what is refused below
     is not refused for anything else."""
-    made = Wire(kube, access, stack, heavy_user, OPENAI)
+    made = Wire(kube, access, stack, heavy_user, external)
     status, received = made.send(with_length(made.body()))
     served = (status, [one.backend for one in received])
-    expect(served == (200, [OPENAI.name]), CLIENT, "a whole request served", f"{served}")
+    expect(served == (200, [external.name]), CLIENT, "a whole request served", f"{served}")
     return made
 
 
 @requirement("HD-17")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_broken_requests_are_refused(
-    wire: Wire, stack: Stack, heavy_user: Identity, broken: str
+    wire: Wire, stack: Stack, heavy_user: Identity, external: Provider, broken: str
 ) -> None:
     status, received = wire.send(BROKEN[broken])
     unknown = broken == UNKNOWN_CODING
@@ -53,7 +55,7 @@ def test_broken_requests_are_refused(
     expect(status in allowed, CLIENT, f"{wanted}, or the end", f"status {status}")
     backends = [one.backend for one in received]
     expect(backends == [], BACKEND, "no request", f"requests at {backends}")
-    stack.models(OPENAI, heavy_user).expect_status(200)
+    stack.models(external, heavy_user).expect_status(200)
 
 
 def chunked(body: str, extension: str = "", trailers: str = "") -> str:
@@ -74,24 +76,26 @@ UNUSUAL: dict[str, Callable[[str], str]] = {
 
 @requirement("HD-33")
 @pytest.mark.parametrize("unusual", UNUSUAL.values(), ids=UNUSUAL)
-def test_unusual_requests_are_served(wire: Wire, unusual: Callable[[str], str]) -> None:
+def test_unusual_requests_are_served(
+    wire: Wire, external: Provider, unusual: Callable[[str], str]
+) -> None:
     """What RFC 9112 allows, and few clients send."""
     body = wire.body()
-    expect_served(wire.send(unusual(body)), body)
+    expect_served(wire.send(unusual(body)), external, body)
 
 
 @requirement("HD-33")
-def test_requests_in_pieces_are_served(wire: Wire) -> None:
+def test_requests_in_pieces_are_served(wire: Wire, external: Provider) -> None:
     """Twenty of them, for a second."""
     body = wire.body()
-    expect_served(wire.send(with_length(body), pieces=20, pause=0.05), body)
+    expect_served(wire.send(with_length(body), pieces=20, pause=0.05), external, body)
 
 
-def expect_served(answer: tuple[int, list[Record]], body: str) -> None:
+def expect_served(answer: tuple[int, list[Record]], by: Provider, body: str) -> None:
     status, received = answer
     expect(status == 200, CLIENT, "status 200", f"status {status}")
     bodies = [(one.backend, one.body) for one in received]
-    expect(bodies == [(OPENAI.name, body)], BACKEND, "the body, once", f"{bodies}")
+    expect(bodies == [(by.name, body)], BACKEND, "the body, once", f"{bodies}")
 
 
 # One level more than the most patient parser here takes: Go's, which maas-api reads with, nests
@@ -111,7 +115,7 @@ NO_QUESTIONS: dict[str, bytes] = {
 
 @requirement("HD-34")
 @pytest.mark.parametrize("asked", NO_QUESTIONS)
-@pytest.mark.parametrize("provider", [LOCAL, OPENAI], ids=str)
+@through
 def test_what_asks_nothing_is_refused(
     stack: Stack, heavy_user: Identity, provider: Provider, asked: str
 ) -> None:

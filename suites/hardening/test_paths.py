@@ -97,23 +97,23 @@ def test_another_host_is_nobodys(stack: Stack, heavy_user: Identity, host: str) 
 @requirement("HD-11")
 @pytest.mark.parametrize("name", ["other.example", "maas-api.opendatahub.svc"])
 def test_a_connection_for_another_name_is_nobodys(
-    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, name: str
+    kube: Kube, access: Access, stack: Stack, heavy_user: Identity, external: Provider, name: str
 ) -> None:
     """In SNI (RFC 6066, section 3), while Host is the gateway's."""
-    status, received = Wire(kube, access, stack, heavy_user, OPENAI).send_under(name)
+    status, received = Wire(kube, access, stack, heavy_user, external).send_under(name)
     reached = [one.backend for one in received]
     expect(reached == [], BACKEND, "no request", f"requests at {reached}")
     expect(status in (ENDED, 404, 421), CLIENT, "the end, 404 or 421", f"status {status}")
 
 
 @requirement("HD-12")
-def test_long_paths_harm_nobody(stack: Stack, heavy_user: Identity) -> None:
-    path = f"{OPENAI.path}/v1/models?x="
+def test_long_paths_harm_nobody(stack: Stack, heavy_user: Identity, external: Provider) -> None:
+    path = f"{external.path}/v1/models?x="
     long = stack.send("GET", path + "a" * LONG, heavy_user).expect_status(200)
-    seen = len(long.expect_backend_received(OPENAI.name).path)
+    seen = len(long.expect_backend_received(external.name).path)
     long.expect(BACKEND, seen > LONG, f"all of {LONG} letters", f"{seen} letters")
     expect_client_error(stack.send("GET", path + "a" * TOO_LONG, heavy_user).expect_no_backend())
-    stack.models(OPENAI, heavy_user).expect_status(200)
+    stack.models(external, heavy_user).expect_status(200)
 
 
 def let_in(

@@ -165,3 +165,18 @@ def test_one():
     }  # fmt: skip
     assert "before" not in there(toy.reports).values()
     assert f"reports: {toy.reports} (signoff.html, " in done.stdout
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=["alone", "xdist"])
+def test_who_was_asked_in_anothers_place_is_told(tmp_path: Path, workers: list[str]) -> None:
+    """Once, however many tests leaned on it, on the terminal and in the report."""
+    text = """
+@pytest.fixture(autouse=True)
+def external(request):
+    request.node.user_properties.append(("instead", "b was asked in the place of a (404)"))
+"""
+    toy = Toy(tmp_path, text + TWO)
+    done = toy.run(*workers)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines().count("b was asked in the place of a (404)") == 1
+    assert toy.report["instead"] == ["b was asked in the place of a (404)"]

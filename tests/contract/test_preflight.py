@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from fixtures.clusters.certificates import issue
+from fixtures.clusters.existing.obstacles import obstacles
+from fixtures.clusters.existing.ownership import RECORD
 from fixtures.clusters.existing.permissions import cluster_role, needs
 from fixtures.kube import Kube
+from fixtures.waiting import REMOVED_SECONDS, until
 from manifests import FOLDER, load, render
 from tests.conftest import Cluster
 from tests.shared_runs import UNDER_WAY_SECONDS, options, unchanged, verdicts
@@ -38,11 +42,15 @@ def login(cluster: Cluster, namespace: str, folder: Path, role: dict[str, Any]) 
     return path
 
 
-def preflight(cluster: Cluster, kubeconfig: Path, *words: str) -> tuple[int, str]:
+def preflight(
+    cluster: Cluster, kubeconfig: Path, *words: str, ca: Path | None = None
+) -> tuple[int, str]:
     as_login = Cluster(cluster.state)
     as_login.env = {**cluster.env, "KUBECONFIG": str(kubeconfig)}
-    done = as_login.run(sys.executable, "-m", "pytest", "suites", "-q", "--preflight",
-                        "--cluster=openshift", *words)  # fmt: skip
+    done = as_login.run(
+        sys.executable, "-m", "pytest", "suites", "-q", "--preflight", "--cluster=openshift",
+        f"--ca={ca or cluster.state.folder / 'ca.crt'}", *words, seconds=UNDER_WAY_SECONDS,
+    )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
 
@@ -65,7 +73,63 @@ def test_preflight_with_everything(cluster: Cluster) -> None:
     assert "openshift: there is no ClusterVersion" in said
     assert "MG-51" in said
     assert " ! " not in said.replace("! no ClusterVersion", "")
+    assert "GET /v1/models at openshift-ingress/maas-default-gateway: 401" in said
     assert "ready to run" in said
+
+
+@pytest.mark.parametrize("ca", ["another's", "none"])
+def test_a_certificate_that_nobody_vouches_for(cluster: Cluster, tmp_path: Path, ca: str) -> None:
+    """Preflight asks the gateway as the run does, which would end with its first request."""
+    path = tmp_path / "ca.crt"
+    path.write_bytes(issue(["another.example"])[0] if ca == "another's" else b"nothing")
+    code, said = preflight(cluster, cluster.state.kubeconfig, ca=path)
+    if ca == "none":
+        assert code == 4, said
+        assert f"ERROR: --ca={path}: " in said
+        return
+    assert code == 1, said
+    _, _, problems = said.partition("nothing can be proved here")
+    assert "CERTIFICATE_VERIFY_FAILED" in problems
+    assert "see --ca" in problems
+
+
+def test_a_namespace_that_does_not_go(cluster: Cluster) -> None:
+    """Before anything is made, by preflight and by a run alike."""
+    kube, held = Kube(cluster.state.kubeconfig), ("v1", "ConfigMap", RECORD, "held")
+    kube.namespace(RECORD)
+    metadata = {"name": "held", "namespace": RECORD, "finalizers": ["example.com/held"]}
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    kube.delete("v1", "Namespace", "", RECORD)
+    try:
+        code, said = preflight(cluster, cluster.state.kubeconfig)
+        run = cluster.run(*options(cluster, cluster.state.folder / "reports"), "suites")
+    finally:
+        kube.merge(*held, {"metadata": {"finalizers": None}})
+        until("it to go", lambda: kube.get("v1", "Namespace", "", RECORD),
+              lambda found: found is None, REMOVED_SECONDS)  # fmt: skip
+    assert code == 1, said
+    assert f"{RECORD}, Terminating since " in said
+    assert "nothing can be made in it until it is gone" in said.partition("proved here")[2]
+    assert run.returncode == 4, run.stdout
+    assert f"({RECORD}, Terminating since " in run.stdout + run.stderr
+
+
+def test_what_is_deployed_is_tried(cluster: Cluster, namespace: str) -> None:
+    """By the API server, and stays undone: no object is refused, and none is made."""
+    moved = [
+        {**one, "metadata": {**one["metadata"], "namespace": namespace}}
+        for one in OBJECTS
+        if one["metadata"].get("namespace")
+    ]
+    kube = Kube(cluster.state.kubeconfig)
+    assert obstacles(kube, moved, []) == []
+    (service,) = [one for one in moved if one["kind"] == "Service"][:1]
+    service = {**service, "spec": {**service["spec"], "ports": [{"port": 0}]}}
+    (refused,) = obstacles(kube, [service], [])
+    assert refused.what == "refused"
+    assert refused.needed
+    assert "spec.ports[0].port" in refused.problem
+    assert kube.all("v1", "Service", namespace) == []
 
 
 def test_preflight_with_the_listed_rights(

@@ -1,5 +1,6 @@
 """Whose cluster is meant: KUBECONFIG lists, contexts, Pods, and what is wrong with them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,20 @@ def test_exec_credentials_go_along(tmp_path: Path) -> None:
     made["users"][0]["user"] = login
     found = chosen(env={"KUBECONFIG": str(written(tmp_path, "one", made))})
     assert found["users"][0]["user"] == login
+
+
+@pytest.mark.parametrize(
+    ("command", "found"), [("bin/login", "FOLDER/bin/login"), ("./login", "FOLDER/login"),
+                           ("/opt/login", "/opt/login"), ("login", "login")],
+)  # fmt: skip
+def test_a_program_is_meant_from_its_kubeconfig(tmp_path: Path, command: str, found: str) -> None:
+    """As kubectl has it: one with a folder in its name; another is on PATH."""
+    made = config("a", current="a")
+    made["users"][0]["user"] = {"exec": {"command": command}}
+    path = written(tmp_path, "folder/one", made)
+    chosen_one = chosen(env={"KUBECONFIG": str(path)})
+    program = chosen_one["users"][0]["user"]["exec"]["command"]
+    assert os.path.normpath(program) == found.replace("FOLDER", str(tmp_path / "folder"))
 
 
 @pytest.mark.parametrize("host", ["10.96.0.1", "fd00::1"])
