@@ -35,12 +35,6 @@ def before(results: Path, folder: Path) -> list[str]:
     return [one for one in lines if one.strip() and json.loads(one).get("uuid") != own]
 
 
-def failed(results: Path) -> str:
-    """`failed`, or else `broken`, if a test of a run is; "" if none is."""
-    there = {one.get("status") for one in _read(results)}
-    return next((one for one in ("failed", "broken") if one in there), "")
-
-
 def _read(results: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(results.glob("*-result.json")):
         yield json.loads(path.read_text(encoding="utf-8"))

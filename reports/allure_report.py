@@ -1,5 +1,4 @@
-"""`python -m reports.allure_report`: the HTML of Allure's results, one file that needs no network,
-and that opens at what failed, if anything did.
+"""`python -m reports.allure_report`: the HTML of Allure's results, one file that needs no network.
 
 Allure 3 comes from npm into the virtual environment. Exit code 4 and one line where Node is not.
 """
@@ -22,10 +21,6 @@ VERSION = "3"
 CONFIG = FOLDER / "allurerc.json"
 # Who opens the report would be told to Google, whatever is configured (plugin-awesome 3.18).
 _ANALYTICS = re.compile(r"<script[^>]*googletagmanager[^>]*>\s*</script>")
-_OPENS = (
-    "<script>if (!location.search && location.hash.length < 2)"
-    ' history.replaceState(null, "", "%s");</script>'
-)
 HINT = "Node.js 20 or newer makes Allure's report (nodejs.org, or your system's package nodejs)"
 
 
@@ -69,17 +64,8 @@ def make(results: Path, out: Path, past: Path) -> Path:
         earlier.unlink()
     # One plugin's report stands in the folder itself, several would each have their own.
     (page,) = sorted(out.glob("index.html")) or sorted(out.glob("awesome/index.html"))
-    text = _ANALYTICS.sub("", page.read_text(encoding="utf-8"))
-    page.write_text(_opened(text, allure_history.failed(results)), encoding="utf-8")
+    page.write_text(_ANALYTICS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     return page
-
-
-def _opened(page: str, status: str) -> str:
-    """A page that shows what has a status, unless it was asked for something; "" is all."""
-    if not status:
-        return page
-    script = _OPENS % f"?status={status}"
-    return page.replace("<head>", f"<head>{script}", 1)
 
 
 def _run(*words: str) -> None:

@@ -71,7 +71,7 @@ def _result(one: Requirement) -> TestResult:
 
 
 def _page(results: list[TestResult], past: list[Past], **more: Any) -> str:
-    made_of = {"kubernetes": "v1.34.4", "API server": "https://127.0.0.1:6443", "images": ["a", "b"]}
+    made_of = {"kubernetes": "v1.34.4", "API server": "https://127.0.0.1:6443", "images": ["a"]}
     name = "of-our-team" if more.get("differs") else "default"
     facts = signoff.Facts("embedded", name, "sha256:0", DATE, 130.0, made_of,
                           more.pop("images", []), past, suite=SUITE, **more)  # fmt: skip

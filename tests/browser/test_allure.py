@@ -55,38 +55,28 @@ def test_what_each_result_has(reports: Path) -> None:
     assert "cluster=embedded" in environment
 
 
-def another(reports: Path, folder: Path, failed: str) -> Path:
-    """The same run's results as those of another one, in which a requirement failed."""
+def another(reports: Path, folder: Path) -> Path:
+    """The same results as those of another run."""
     shutil.copytree(reports, folder)
     for path in folder.glob("*-result.json"):
         result = json.loads(path.read_text())
-        result["uuid"] = f"again-{result['uuid']}"
-        if f"'{failed}'" in str(result["labels"]):
-            result["status"] = "failed"
-        path.write_text(json.dumps(result))
+        path.write_text(json.dumps({**result, "uuid": f"again-{result['uuid']}"}))
     return folder
 
 
 def test_report_opens(browser: Browser, reports: Path, tmp_path: Path) -> None:
-    """Without a network it shows the tree, what failed if anything did, and what the test was in
-    the run before."""
+    """Without a network it shows the tree; each run is once in the history, however often its
+    report is made."""
     out, past = tmp_path / "report", tmp_path / "history"
-    green = allure_report.make(reports / "allure-results", out, past)
-    assert "status=failed" not in green.read_text()
-    folder = another(reports / "allure-results", tmp_path / "run" / "allure-results", "MP-28")
-    for _ in range(2):  # a run is not its own past
+    allure_report.make(reports / "allure-results", out, past)
+    folder = another(reports / "allure-results", tmp_path / "run" / "allure-results")
+    for _ in range(2):
         page = allure_report.make(folder, out, past)
     assert len((past / "allure.jsonl").read_text().splitlines()) == 2
     assert [path.name for path in folder.parent.iterdir()] == ["allure-results"]
     opened = Opened(browser)
     shown = opened.open(page)
     expect(shown.get_by_text("mixed-providers-demo.md").first).to_be_visible()
-    assert shown.url.endswith("?status=failed")
-    expect(shown.get_by_text("MP-28 The egress gateway rewrites").first).to_be_visible()
-    expect(shown.get_by_text("MP-42", exact=False)).to_have_count(0)
-    shown.get_by_text("test_egress_gateway_strips", exact=False).first.click()
-    shown.get_by_text("History", exact=False).first.click()
-    expect(shown.locator("[data-testid=test-result-history-item]")).to_have_count(1)
     assert [u for u in opened.asked if not u.startswith(("file:", "data:", "blob:"))] == []
     shown.close()
 

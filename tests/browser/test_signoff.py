@@ -185,7 +185,8 @@ def test_what_was_judged(files: dict[str, Path], page: Page) -> None:
     judged = page.locator("section", has=page.locator("#judged"))
     for text in ("1.2.3, commit 0123456789ab, with changes that are not committed", "of-our-team",
                  "sha256:0", "1 line differs from the default", "kubernetes v1.34.4",
-                 "API server https://127.0.0.1:6443", "in 3 places", "your build in 1"):  # fmt: skip
+                 "API server https://127.0.0.1:6443", "in 3 places",
+                 "your build in 1"):  # fmt: skip
         expect(judged).to_contain_text(text)
     judged.locator(".places > summary").click()
     expect(judged.get_by_text("embedded.images.kuadrant.limitador")).to_be_visible()

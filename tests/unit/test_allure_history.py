@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import allure_history, allure_report
+from reports import allure_history
 
 
 def results(folder: Path, run: str, status: str = "passed") -> Path:
@@ -50,11 +50,3 @@ def test_a_test_has_the_same_id_in_every_run(tmp_path: Path) -> None:
     assert first["testResults"].keys() == second["testResults"].keys()
     found = {one["name"]: one["status"] for one in first["testResults"].values()}
     assert found == {"test_a": "passed", "test_b": "failed"}
-
-
-@pytest.mark.parametrize("status", ["failed", "broken", "passed", "skipped"])
-def test_it_opens_at_what_failed(tmp_path: Path, status: str) -> None:
-    folder = results(tmp_path / "run", "a", status)
-    page = allure_report._opened("<html><head></head></html>", allure_history.failed(folder))
-    assert (f"?status={status}" in page) == (status in ("failed", "broken"))
-    assert page.count("<head>") == 1

@@ -197,13 +197,15 @@ def test_what_is_long_is_clipped(tmp_path: Path) -> None:
     verdicts = judged({"MP-28": failure(BACKEND, "path /v1", f"path {path}")})
     for verdict in verdicts:
         for result in verdict.results:
-            result.way = [Hop(CLIENT, "", f"sent GET {path}"), Hop(BACKEND, "", f"got {path}")]
+            got = "; ".join([f"got {path}"] * 5)
+            result.way = [Hop(CLIENT, "", f"sent GET {path}"), Hop(BACKEND, "", got)]
     page = signoff.render(signoff.facts_of(written(verdicts), None), READINGS, verdicts)
     assert "a" * 500 not in page
     assert "letters)" in page
     assert path in dumped(written(verdicts))
     every = [stop for flow in flows(verdicts) for stop in flow.every]
     assert max(len(stop.lines) for stop in every) <= 8
+    assert any(line.endswith("letters)") for stop in every for line in stop.lines)
 
 
 def test_where_the_time_went() -> None:
