@@ -67,7 +67,9 @@ from tests.mutants.faults import (  # noqa: E402, F401
     mixed_providers,
     moments,
     providers,
+    refusals,
     restarts,
+    second_ways,
     shown,
     yesterday,
 )

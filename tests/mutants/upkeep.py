@@ -1,0 +1,40 @@
+"""Defects that who keeps such a gateway running, and pays for it, would not forgive."""
+
+from tests.mutants.hardening import hd
+from tests.mutants.mutant import Mutant, at
+
+EVERYTHING = "conformance"
+
+MUTANTS = [
+    # another way to a provider
+    Mutant(
+        "one-provider-has-a-second-way",
+        hd(93),
+        overlay=EVERYTHING,
+        at=at("spellings", "providers"),
+    ),
+    Mutant("one-spelling-brings-another-key", hd(93), at=at("spellings", "providers")),
+    # what refusals say
+    Mutant(
+        "refusals-are-openais-errors",
+        hd(),
+        outcomes={"HD-94": "closed"},
+        alone=True,
+    ),
+    Mutant(
+        "refusals-say-when-to-come-back",
+        hd(),
+        outcomes={"HD-95": "closed"},
+        apart=frozenset({"one-route-says-to-come-back-at-once"}),
+    ),
+    Mutant("one-bridges-refusals-name-a-pod", hd(96), at=at("routes")),
+    # what is renewed while requests come
+    Mutant(
+        "one-provider-is-refused-while-authorino-is-new",
+        hd(97),
+        hd(18, 32, 38, 89, 92),
+        disposables=True,
+        at=at("moments", "providers"),
+    ),
+    Mutant("the-egress-gateway-is-drained", hd(), outcomes={"HD-98": "closed"}, disposables=True),
+]
