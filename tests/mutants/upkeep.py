@@ -37,4 +37,7 @@ MUTANTS = [
         at=at("moments", "providers"),
     ),
     Mutant("the-egress-gateway-is-drained", hd(), outcomes={"HD-98": "closed"}, disposables=True),
+    # listings beside models that are ill
+    Mutant("silent-models-end-the-listing", hd(99), windows=True),
+    Mutant("failing-models-are-listed", hd(99), windows=True),
 ]

@@ -61,6 +61,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     external_models,
     hardening,
     hardening_limits,
+    listings,
     maas_gateway,
     maas_gateway_limits,
     metering_everywhere,
