@@ -3,6 +3,9 @@
 from tests.mutants.hardening import hd
 from tests.mutants.mutant import Mutant, at
 
+LIMITADOR = "quay.io/kuadrant/limitador"
+_USER = '{"user": descriptors[0]["auth.identity.userid"]}'
+WITH_USERS = f"limitador --metric-labels-default '{_USER}'"
 EVERYTHING = "conformance"
 
 MUTANTS = [
@@ -40,4 +43,18 @@ MUTANTS = [
     # listings beside models that are ill
     Mutant("silent-models-end-the-listing", hd(99), windows=True),
     Mutant("failing-models-are-listed", hd(99), windows=True),
+    # what is counted, for whom
+    Mutant("one-routes-refusals-are-not-in-the-metrics", hd(100), at=at("routes")),
+    Mutant(
+        "one-ways-prompts-in-the-metrics",
+        hd(101),
+        overlay=EVERYTHING,
+        at=at("objects", "routes"),
+    ),
+    Mutant(
+        "metrics-with-users",
+        hd(),
+        outcomes={"HD-102": "closed"},
+        images={LIMITADOR: WITH_USERS},
+    ),
 ]

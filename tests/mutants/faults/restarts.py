@@ -151,8 +151,11 @@ def _(_: Any) -> None:
 
 
 _DRAINING = """
-import signal, subprocess, sys, time
-envoy = subprocess.Popen(sys.argv[1:])
+import ctypes, os, signal, subprocess, sys, time
+def own():
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+envoy = subprocess.Popen(sys.argv[1:], preexec_fn=own)
 def end(*_):
     time.sleep(6)
     envoy.terminate()

@@ -113,3 +113,29 @@ def _(_: Any) -> None:
         return found
 
     envoy.container = container
+
+
+@fault("one-routes-refusals-are-not-in-the-metrics", "limitador")
+def _(_: Any) -> None:
+    """What is refused at one bridge."""
+    from embedded.images.kuadrant.limitador_http import Metrics
+
+    right = Metrics.refused
+
+    def refused(self: Any, namespace: str, descriptors: Any, limit: Any) -> None:
+        if namespace != "default/openai-bridge":
+            right(self, namespace, descriptors, limit)
+
+    Metrics.refused = refused  # type: ignore[method-assign]
+
+
+@fault("one-ways-prompts-in-the-metrics", "semantic_router")
+def _(module: Any) -> None:
+    """The router counts what it was asked."""
+    right = module.Exchange._count
+
+    def count(self: Any, asked: str, text: str, match: Any) -> None:
+        right(self, asked, text, match)
+        self._router.count("llm_prompts_total", prompt=text)
+
+    module.Exchange._count = count
