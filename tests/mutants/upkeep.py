@@ -44,7 +44,6 @@ MUTANTS = [
     Mutant("silent-models-end-the-listing", hd(99), windows=True),
     Mutant("failing-models-are-listed", hd(99), windows=True),
     # what is counted, for whom
-    Mutant("one-routes-refusals-are-not-in-the-metrics", hd(100), at=at("routes")),
     Mutant(
         "one-ways-prompts-in-the-metrics",
         hd(101),

@@ -115,20 +115,6 @@ def _(_: Any) -> None:
     envoy.container = container
 
 
-@fault("one-routes-refusals-are-not-in-the-metrics", "limitador")
-def _(_: Any) -> None:
-    """What is refused at one bridge."""
-    from embedded.images.kuadrant.limitador_http import Metrics
-
-    right = Metrics.refused
-
-    def refused(self: Any, namespace: str, descriptors: Any, limit: Any) -> None:
-        if namespace != "default/openai-bridge":
-            right(self, namespace, descriptors, limit)
-
-    Metrics.refused = refused  # type: ignore[method-assign]
-
-
 @fault("one-ways-prompts-in-the-metrics", "semantic_router")
 def _(module: Any) -> None:
     """The router counts what it was asked."""
