@@ -160,12 +160,13 @@ def _path_rewrite(path: Object, match: Object) -> Object:
 
 
 def prefix_rewrite(prefix: str, replacement: str) -> Object:
-    """Replace `prefix`; never makes `//` of a replacement that ends in a slash."""
+    """Replace `prefix`; never makes `//` of a replacement that ends in a slash, and leaves what the
+    client doubled (istio pilot/pkg/networking/core/route/route.go, applyHTTPRouteDestination)."""
     replacement = replacement.rstrip("/")
     if replacement:
         return {"prefix_rewrite": replacement}
-    regex = f"^{re.escape(prefix)}/*"
-    return {"regex_rewrite": {"pattern": {"regex": regex}, "substitution": "/"}}
+    regex = f"^{re.escape(prefix)}(/?)(.*)"
+    return {"regex_rewrite": {"pattern": {"regex": regex}, "substitution": r"/\2"}}
 
 
 def _redirect(redirect: Object, match: Object) -> Object:

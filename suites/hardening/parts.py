@@ -15,6 +15,7 @@ from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.waiting import DEPLOYED_SECONDS, until
+from manifests import Object
 
 AUTHORINO = ("kuadrant-system", "authorino")
 LIMITADOR = ("kuadrant-system", "limitador-limitador")
@@ -55,22 +56,40 @@ def gone(kube: Kube, part: Part) -> Iterator[None]:
 
 def replaced(kube: Kube, part: Part) -> None:
     """Delete a Deployment's Pods, and wait for others in their place."""
-    namespace, name = part
-    found = existing(kube, "apps/v1", "Deployment", namespace, name)
-    labels = found["spec"]["selector"]["matchLabels"]
-    before = {pod["metadata"]["uid"] for pod in kube.all("v1", "Pod", namespace, labels)}
-    for pod in kube.all("v1", "Pod", namespace, labels):
+    namespace, _ = part
+    pods = _pods(kube, part)
+    for pod in pods:
         kube.delete("v1", "Pod", namespace, pod["metadata"]["name"])
+    _until_others(kube, part, pods)
+
+
+def rolled(kube: Kube, part: Part) -> None:
+    """Renew a Deployment's Pods as `kubectl rollout restart` does, and wait until the old ones are
+    gone."""
+    pods, now = _pods(kube, part), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}
+    kube.merge("apps/v1", "Deployment", *part, {"spec": {"template": template}})
+    _until_others(kube, part, pods)
+
+
+def _pods(kube: Kube, part: Part) -> list[Object]:
+    found = existing(kube, "apps/v1", "Deployment", *part)
+    return kube.all("v1", "Pod", part[0], found["spec"]["selector"]["matchLabels"])
+
+
+def _until_others(kube: Kube, part: Part, pods: list[Object]) -> None:
+    """As many others are ready, and these are gone."""
+    before = {pod["metadata"]["uid"] for pod in pods}
 
     def ready() -> bool:
-        pods = kube.all("v1", "Pod", namespace, labels)
-        new = {pod["metadata"]["uid"] for pod in pods if _is_ready(pod)} - before
-        return len(new) == len(pods) == len(before)
+        found = _pods(kube, part)
+        new = {pod["metadata"]["uid"] for pod in found if _is_ready(pod)} - before
+        return len(new) == len(found) == len(before)
 
-    until(f"other Pods of {name}", ready, bool, DEPLOYED_SECONDS)
+    until(f"other Pods of {part[1]}", ready, bool, DEPLOYED_SECONDS)
 
 
-def _is_ready(pod: dict[str, dict[str, list[dict[str, str]]]]) -> bool:
+def _is_ready(pod: Object) -> bool:
     conditions = pod["status"].get("conditions") or []
     return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
 

@@ -129,7 +129,7 @@ def test_hostname_intersection(listener: str, route: list[str], hosts: list[str]
 def test_prefix_rewrite_makes_no_double_slash() -> None:
     assert prefix_rewrite("/openai", "/x/") == {"prefix_rewrite": "/x"}
     rewrite = prefix_rewrite("/openai", "/")["regex_rewrite"]
-    assert rewrite == {"pattern": {"regex": "^/openai/*"}, "substitution": "/"}
+    assert rewrite == {"pattern": {"regex": "^/openai(/?)(.*)"}, "substitution": r"/\2"}
 
 
 def test_route_precedence() -> None:

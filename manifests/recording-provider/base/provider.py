@@ -12,6 +12,8 @@ it received:
         → the same as it was, and from here on N events of a held stream may be written
     GET /_recorder/unready?seconds=N
         → `/ready` says 503 for so long, and all else is as it was; 0 ends it
+    GET /_recorder/listing?status=N&hang=N
+        → from here on `/v1/models` has another status than 200, after so many seconds
 
 A request can wish for an answer, by a JSON object in its header `x-conformance-recorder`, which
 every hop passes on; bodies are what clients send. `total_tokens` is what the answer reports,
@@ -80,6 +82,7 @@ class Provider(ThreadingHTTPServer):
         self.flags = flags
         self.requests: deque[Object] = deque(maxlen=REMEMBERED)
         self.unready_until = 0.0  # of time.monotonic()
+        self.listing = (200, 0.0)  # its status, and the seconds before it
         super().__init__((flags.host, flags.port), Handler)
         self.tls: ssl.SSLContext | None = None
         if flags.ssl_certfile:
@@ -130,6 +133,11 @@ class Handler(BaseHTTPRequestHandler):
             seconds = float(parse_qs(query).get("seconds", ["0"])[0])
             self.server.unready_until = time.monotonic() + seconds
             return self._json(200, {"seconds": seconds})
+        if path == "/_recorder/listing":
+            asked = parse_qs(query)
+            status, hang = (asked.get(name, [""])[0] for name in ("status", "hang"))
+            self.server.listing = (int(status or 200), float(hang or 0))
+            return self._json(200, {"listing": self.server.listing})
         if path == "/_recorder/requests":
             asked = parse_qs(query)
             return self._recorded(asked.get("id", [""])[0], int(asked.get("may", ["0"])[0]))
@@ -199,6 +207,10 @@ class Handler(BaseHTTPRequestHandler):
         if refusal:
             return self._json(401, refusal)
         if path == "/v1/models" and self.command == "GET":
+            status, seconds = self.server.listing
+            time.sleep(seconds)
+            if status != 200:
+                return self._error(status, "as_told", "an error, as it was told")
             return self._json(200, {"object": "list", "data": [self._model()]})
         wish = json.loads(self.headers.get(WISH) or "{}")
         known = OPERATIONS if "usage" in wish else EVERYWHERE

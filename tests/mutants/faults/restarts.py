@@ -132,3 +132,54 @@ def _(_: Any) -> None:
         return request
 
     Call._limit_request = limit_request  # type: ignore[method-assign]
+
+
+@fault("one-provider-is-refused-while-authorino-is-new", "authorino")
+def _(_: Any) -> None:
+    """For two seconds, whoever asks."""
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
+
+    right, began = pipeline.Pipeline._who, time.monotonic()
+
+    async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
+        path = data["context"]["request"]["http"]["path"]
+        if path.startswith("/external/vllm/") and time.monotonic() < began + FORGOTTEN_SECONDS:
+            raise pipeline.Unauthenticated("not yet")
+        return await right(self, name, rule, data)
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
+
+
+_DRAINING = """
+import ctypes, os, signal, subprocess, sys, time
+def own():
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+envoy = subprocess.Popen(sys.argv[1:], preexec_fn=own)
+def end(*_):
+    time.sleep(6)
+    envoy.terminate()
+signal.signal(signal.SIGTERM, end)
+sys.exit(envoy.wait())
+"""
+
+
+@fault("the-egress-gateway-is-drained", "envoy_controller")
+def _(module: Any) -> None:
+    """Its proxies serve on for six seconds after they are told to end."""
+    from embedded.images import envoy_binary
+
+    right = module.Controller._owned
+
+    def owned(self: Any, *arguments: Any) -> Any:
+        found = right(self, *arguments)
+        for resource, body in found:
+            if resource.endswith("/deployments"):
+                pod = body["spec"]["template"]["spec"]
+                pod["terminationGracePeriodSeconds"] = 30
+                envoy = pod["containers"][0]
+                envoy["image"] = "docker.io/library/python:3.12"
+                envoy["args"] = ["-c", _DRAINING, str(envoy_binary()), *envoy["args"]]
+        return found
+
+    module.Controller._owned = owned

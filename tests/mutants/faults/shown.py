@@ -113,3 +113,15 @@ def _(_: Any) -> None:
         return found
 
     envoy.container = container
+
+
+@fault("one-ways-prompts-in-the-metrics", "semantic_router")
+def _(module: Any) -> None:
+    """The router counts what it was asked."""
+    right = module.Exchange._count
+
+    def count(self: Any, asked: str, text: str, match: Any) -> None:
+        right(self, asked, text, match)
+        self._router.count("llm_prompts_total", prompt=text)
+
+    module.Exchange._count = count
