@@ -61,6 +61,7 @@ class GatewayController(ABC):
 
     name: str  # GatewayClass `spec.controllerName`
     envoy_flags: tuple[str, ...] = envoy.DRAINED_AT_ONCE  # beside those that every Envoy has
+    envoy_level = "warning"  # from which on it logs
     route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
 
     def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
@@ -187,7 +188,7 @@ class GatewayController(ABC):
             "ownerReferences": envoy.owned_by(gateway),
             "labels": proxy.labels,
         }
-        container = envoy.container(self._image, key, ports, self.envoy_flags)
+        container = envoy.container(self._image, key, ports, self.envoy_flags, self.envoy_level)
         pod = {
             "serviceAccountName": proxy.name,
             "terminationGracePeriodSeconds": 1,
