@@ -87,7 +87,7 @@ MUTANTS = [
     Mutant("a-fiftieth-without-headers", hd(37), hd(21, 47)),
     Mutant(
         "gateways-of-all-classes",
-        hd(43, 44, 140),
+        hd(43, 44, 89, 140, 141),
         outcomes={"HD-46": "present"},
         disposables=True,
         images={EGRESS: "envoy_controller --generation upstream"},

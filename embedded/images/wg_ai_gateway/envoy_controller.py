@@ -22,6 +22,7 @@ creates for a Gateway), `pkg/translator/envoy` (listeners, routes, clusters: `wg
     one backend missing of two  all requests 500  its share is 500  all requests 500
     a listener for GRPCRoute    status.listeners  status.listeners  the controller ends, for ever
     Envoy's log                 warnings          warnings          all, with keys and tokens
+    an Envoy that was scaled    stays so          stays so          is one again at the next event
 
 So with `upstream` each Gateway of another class gets an Envoy beside its own, statuses are fought
 for with their controllers (here twice a second; upstream does nothing else), and connections that
@@ -99,6 +100,7 @@ class Controller(GatewayController):
         if generation == UPSTREAM:
             self.envoy_flags = ()  # Envoy's own: gradually, in ten minutes
             self.envoy_level = "trace"
+            self.deployment = {"replicas": 1}
         self._own: set[str] = set()
         self._fights = Fights(kube, self._cache.touch)
 
