@@ -7,7 +7,8 @@ creates for a Gateway), `pkg/translator/envoy` (listeners, routes, clusters: `wg
 
 - a Gateway's status has no addresses and no listeners, and its conditions no observedGeneration;
   it is Programmed once its Envoy runs, also with a configuration that Envoy refused;
-- while a destination's Secret is missing, its Gateways take nothing new (TranslationError);
+- while a destination's Secret is missing, its Gateways take nothing new (TranslationError), but
+  for `mended`;
 - Envoy writes its own text access log, and answers have no x-request-id;
 - XBackendDestinations get no status, and what was said of a route stays when its last Gateway of
   this class is gone from it;
@@ -20,6 +21,8 @@ creates for a Gateway), `pkg/translator/envoy` (listeners, routes, clusters: `wg
     a route's status.parents    own entries       own entries       replaced whole
     routes reach Envoy          by themselves     by themselves     in a new listener
     one backend missing of two  all requests 500  its share is 500  all requests 500
+    a destination's Secret      missing: nothing  missing: its      missing: nothing
+                                new is taken      share is 500      new is taken
     a listener for GRPCRoute    status.listeners  status.listeners  the controller ends, for ever
     Envoy's log                 warnings          warnings          all, with keys and tokens
     an Envoy that was scaled    stays so          stays so          is one again at the next event
