@@ -61,6 +61,8 @@ class GatewayController(ABC):
 
     name: str  # GatewayClass `spec.controllerName`
     envoy_flags: tuple[str, ...] = envoy.DRAINED_AT_ONCE  # beside those that every Envoy has
+    envoy_level = "warning"  # from which on it logs
+    deployment: Object = {}  # more of each Envoy's
     route_name: str  # of Envoy routes: {namespace}, {route}, {rule} and {match} are filled in
 
     def __init__(self, kube: Kube, envoy_image: str, watched: list[str]) -> None:
@@ -187,7 +189,7 @@ class GatewayController(ABC):
             "ownerReferences": envoy.owned_by(gateway),
             "labels": proxy.labels,
         }
-        container = envoy.container(self._image, key, ports, self.envoy_flags)
+        container = envoy.container(self._image, key, ports, self.envoy_flags, self.envoy_level)
         pod = {
             "serviceAccountName": proxy.name,
             "terminationGracePeriodSeconds": 1,
@@ -196,7 +198,8 @@ class GatewayController(ABC):
         }
         template = {"metadata": {"labels": proxy.labels}, "spec": pod}
         service = {"type": "LoadBalancer", "selector": proxy.labels, "ports": service_ports}
-        deployment = {"selector": {"matchLabels": proxy.labels}, "template": template}
+        selector = {"matchLabels": proxy.labels}
+        deployment = {**self.deployment, "selector": selector, "template": template}
         bootstrap = {"envoy.json": envoy.bootstrap(*self._xds_address())}
         annotated = {**named, "annotations": proxy.annotations}
         return [

@@ -222,9 +222,11 @@ def bootstrap(xds_host: str, xds_port: int) -> str:
 DRAINED_AT_ONCE = ("--drain-time-s", "1", "--drain-strategy", "immediate")
 
 
-def container(image: str, gateway_key: str, ports: list[Object], flags: tuple[str, ...]) -> Object:
-    """The Envoy container of a gateway's Pod, with more `flags`; its bootstrap is mounted at
-    /etc/envoy."""
+def container(
+    image: str, gateway_key: str, ports: list[Object], flags: tuple[str, ...], level: str
+) -> Object:
+    """The Envoy container of a gateway's Pod, with more `flags`, which logs from `level` on; its
+    bootstrap is mounted at /etc/envoy."""
     admin = json.dumps({"admin": {"address": address("$(POD_IP)", ADMIN_PORT)}})
     return {
         "name": "envoy",
@@ -236,7 +238,7 @@ def container(image: str, gateway_key: str, ports: list[Object], flags: tuple[st
             "--service-node", "router~$(POD_IP)~$(POD_NAME)~cluster.local",
             "--disable-hot-restart",
             "--concurrency", "1",
-            "--log-level", "warning",
+            "--log-level", level,
             "--file-flush-interval-msec", "20",
             *flags,
         ],

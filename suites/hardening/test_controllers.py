@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -164,6 +165,30 @@ def test_one_backend_of_two_is_missing(stack: Stack, backends: Backends, decide:
     found = shares()
     stack.at_egress("GET", f"{whole}/v1/models").expect_status(401)
     decide({(401, 500): CLOSED, (500,): PRESENT}.get(tuple(found), f"statuses {found}"))
+
+
+@requirement("HD-142")
+@pytest.mark.disposable
+@pytest.mark.capability("disposable_clusters")
+def test_a_missing_secret(demo: Stack, decide: Decision) -> None:
+    """One team's destination has no authority for its TLS; another makes a route meanwhile."""
+    none = {"group": "", "kind": "Secret", "name": f"missing-{uuid.uuid4().hex[:8]}"}
+    tls = {"mode": "Simple", "caBundleRef": [none]}
+    with closing(Backends(demo.kube)) as backends:
+        good = backends.destination(HOST)
+        began = time.monotonic()
+        until_routed(demo, backends.egress_route(good))
+        end = time.monotonic() + max(FLICKER_SECONDS, 3 * (time.monotonic() - began))
+        with closing(Backends(demo.kube)) as odd:
+            odd.egress_route(odd.destination(HOST, tls=tls))
+            late = f"{backends.egress_route(good)}/v1/models"
+            status = 404
+            while status == 404 and time.monotonic() < end:
+                time.sleep(EVERY_SECONDS)
+                status = demo.at_egress("GET", late, kept=False).status
+        until(f"{late} to be served", lambda: demo.at_egress("GET", late, kept=False).status,
+              lambda seen: seen == 401, ENFORCED_SECONDS)  # fmt: skip
+    decide({404: PRESENT, 401: CLOSED}.get(status, f"{status}"))
 
 
 def connection(exchange: Exchange) -> object:

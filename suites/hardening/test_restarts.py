@@ -13,10 +13,11 @@ from functools import partial
 import httpx
 import pytest
 
-from fixtures.evidence import CLIENT, MAAS, Exchange, expect
+from fixtures.evidence import CLIENT, EGRESS, MAAS, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.secrets import Secret
 from fixtures.stack import Identity, Provider, Stack
 from fixtures.waiting import ENFORCED_SECONDS, until
@@ -233,6 +234,33 @@ def test_two_are_as_one(demo: Stack) -> None:
         strange = answers(demo, model, None)
         expect(strange == {401}, MAAS, f"401 without a token at {model}, by both", f"{strange}")
     everywhere(demo, two, 1)
+
+
+@requirement("HD-141")
+def test_as_many_as_were_asked_for(demo: Stack) -> None:
+    """Of each gateway's Envoys two, and then their controllers have a new route to bring."""
+    both = [MAAS_PROXY, EGRESS_PROXY]
+    for namespace, name in both:
+        demo.kube.scale(namespace, name, 2)
+    with closing(Backends(demo.kube)) as backends, own_route(demo.kube, demo) as own:
+        own.recorder("one")
+        own.policy(AUTH, open_to_all())
+        own.route(own.rule("one"))
+        own.until_answered(200)
+        behind = backends.destination(f"one.{own.namespace}.svc.cluster.local")
+        address = f"{backends.egress_route(behind, port=PORT)}/v1/models"
+        ask = partial(demo.at_egress, "GET", address, kept=False)
+        until_status(ask, 200, "a new route of the egress gateway")
+        found = {name: replicas(demo, name, namespace) for namespace, name in both}
+    everywhere(demo, both, 1)
+    wanted = {name: 2 for _, name in both}
+    expect(found == wanted, EGRESS, f"the replicas that were asked for: {wanted}", f"{found}")
+
+
+def replicas(stack: Stack, name: str, namespace: str) -> int:
+    """How many Pods a Deployment is to have."""
+    found = existing(stack.kube, "apps/v1", "Deployment", namespace, name)
+    return int(found["spec"]["replicas"])
 
 
 def answers(stack: Stack, model: Provider, user: Identity | None) -> set[int]:

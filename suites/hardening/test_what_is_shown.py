@@ -6,6 +6,7 @@ Everybody asks for everything first, and then all of that is read.
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 
 from fixtures import spaces
 from fixtures.clusters import Access
-from fixtures.evidence import MAAS, ROUTER, expect
+from fixtures.evidence import EGRESS, MAAS, ROUTER, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.secrets import Secret, forms
 from fixtures.stack import CHAT, TIER_PREFIX, Exchange, Identity, Stack
+from fixtures.stack.logs import EGRESS_GATEWAY
 from suites.dual_gateway.vsr import NAMESPACE, SERVICE
 from suites.hardening.ways import COMPLETIONS, Walker, Way, expect_on_each
 from suites.mixed_providers.providers import EXTERNAL, OPENAI
@@ -39,6 +41,11 @@ class Talk:
     prompts: dict[str, str] = field(default_factory=dict)
     routed: list[str] = field(default_factory=list)
     shown: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def leaks(self, where: str) -> Iterator[tuple[str, list[str]]]:
+        """Each secret, and what has it in whatever form; a token's signature is enough."""
+        for what, secret in self.secrets.items():
+            yield what, self.holders(where, forms(secret.reveal().rpartition(".")[2]))
 
     def holders(self, where: str, texts: set[str]) -> list[str]:
         """Which of these have one of the texts in it."""
@@ -132,16 +139,33 @@ def _ask_on_every_way(talker: Walker, all_ways: list[Way], found: Talk) -> None:
 @requirement("HD-13")
 @pytest.mark.capability("maas_gateway_log")
 @pytest.mark.parametrize("where", [STATUSES, EVENTS, LOGS])
-def test_no_secret_is_shown(talk: Talk, where: str) -> None:
-    """No provider's key and nobody's token, in whatever form; a token's signature is enough."""
+def test_no_secret_is_shown(kube: Kube, talk: Talk, where: str) -> None:
+    """By no part, but for what the egress gateway logs."""
+    own = egress_envoys(kube) if where == LOGS else set()
     leaks = {
-        what: holders
-        for what, secret in talk.secrets.items()
-        if (holders := talk.holders(where, forms(secret.reveal().rpartition(".")[2])))
+        what: others for what, found in talk.leaks(where) if (others := sorted({*found} - own))
     }
     read = len(talk.shown[where])
     expect(read > 0, MAAS, f"{where} to read", "none")
     expect(not leaks, MAAS, f"no secret in any of {read} {where}", f"{leaks}")
+
+
+def egress_envoys(kube: Kube) -> set[str]:
+    """The logs of the egress gateway's Envoys."""
+    name, _, value = EGRESS_GATEWAY.selector.partition("=")
+    pods = kube.all("v1", "Pod", EGRESS_GATEWAY.namespace, {name: value})
+    names = [one["metadata"]["name"] for one in pods]
+    return {f"{EGRESS_GATEWAY.namespace}/{one}/{EGRESS_GATEWAY.container}" for one in names}
+
+
+@requirement("HD-140")
+@pytest.mark.capability("maas_gateway_log", "egress_gateway_log")
+def test_the_egress_gateway_writes_no_secret_down(kube: Kube, talk: Talk) -> None:
+    """Which has seen all keys, and those tokens that go along to a provider."""
+    own = egress_envoys(kube) & set(talk.shown[LOGS])
+    expect(bool(own), EGRESS, "its log", "none that can be read")
+    leaks = {what: sorted(own & {*found}) for what, found in talk.leaks(LOGS) if own & {*found}}
+    expect(not leaks, EGRESS, "no key and no token in its log", f"{leaks}")
 
 
 def routers(kube: Kube, logs: list[str]) -> list[str]:

@@ -87,7 +87,7 @@ MUTANTS = [
     Mutant("a-fiftieth-without-headers", hd(37), hd(21, 47)),
     Mutant(
         "gateways-of-all-classes",
-        hd(43, 44),
+        hd(43, 44, 89, 140, 141),
         outcomes={"HD-46": "present"},
         disposables=True,
         images={EGRESS: "envoy_controller --generation upstream"},
@@ -95,7 +95,8 @@ MUTANTS = [
     Mutant(
         "a-missing-backend-fails-its-share",
         hd(),
-        outcomes={"HD-45": "closed"},
+        outcomes={"HD-45": "closed", "HD-142": "closed"},
+        disposables=True,
         images={EGRESS: "envoy_controller --generation mended"},
     ),
     Mutant("prefixes-without-their-slash", hd(), outcomes={"HD-54": "closed"}),

@@ -161,3 +161,13 @@ def test_a_missing_secret_stops_everything_of_its_gateway() -> None:
                      if c["type"] == "Programmed"]  # fmt: skip
     assert (programmed["status"], programmed["reason"]) == ("False", "TranslationError")
     assert "Secret default/ca" in programmed["message"]
+
+
+def test_mended_a_missing_secret_stops_its_share() -> None:
+    """And nothing else of the Gateway."""
+    given = [destination(), destination("odd", tls={"mode": "Simple", "caBundleRef": [CA]})]
+    seen = Seen(rule(ref(weight=3), ref("odd")), generation=MENDED, xbackenddestinations=given)
+    assert set(seen.clusters) == {"default-good-8000"}
+    (programmed,) = [c for c in seen.status("gateways", "gw")["conditions"]
+                     if c["type"] == "Programmed"]  # fmt: skip
+    assert programmed["status"] == "True"

@@ -7,7 +7,8 @@ creates for a Gateway), `pkg/translator/envoy` (listeners, routes, clusters: `wg
 
 - a Gateway's status has no addresses and no listeners, and its conditions no observedGeneration;
   it is Programmed once its Envoy runs, also with a configuration that Envoy refused;
-- while a destination's Secret is missing, its Gateways take nothing new (TranslationError);
+- while a destination's Secret is missing, its Gateways take nothing new (TranslationError), but
+  for `mended`;
 - Envoy writes its own text access log, and answers have no x-request-id;
 - XBackendDestinations get no status, and what was said of a route stays when its last Gateway of
   this class is gone from it;
@@ -20,7 +21,11 @@ creates for a Gateway), `pkg/translator/envoy` (listeners, routes, clusters: `wg
     a route's status.parents    own entries       own entries       replaced whole
     routes reach Envoy          by themselves     by themselves     in a new listener
     one backend missing of two  all requests 500  its share is 500  all requests 500
+    a destination's Secret      missing: nothing  missing: its      missing: nothing
+                                new is taken      share is 500      new is taken
     a listener for GRPCRoute    status.listeners  status.listeners  the controller ends, for ever
+    Envoy's log                 warnings          warnings          all, with keys and tokens
+    an Envoy that was scaled    stays so          stays so          is one again at the next event
 
 So with `upstream` each Gateway of another class gets an Envoy beside its own, statuses are fought
 for with their controllers (here twice a second; upstream does nothing else), and connections that
@@ -29,10 +34,9 @@ of invalid listeners upstream works out too, and drops.
 
 It differs in that: what is edited is in effect at once, where upstream polls its Deployment every
 two seconds, and looks again at what is no Gateway or route when something makes it; xDS goes by the
-Pod's address, the admin interface listens on it alone, and Envoy has a readiness probe and logs
-little (upstream's `--log-level trace` writes keys and tokens into its log, as HD-13 forbids); DNS
-is asked each second, after failures more often; objects that exist already under its names are
-taken over; a route that no listener accepts is told so, where upstream writes a condition without a
+Pod's address, the admin interface listens on it alone, and Envoy has a readiness probe; DNS is
+asked each second, after failures more often; objects that exist already under its names are taken
+over; a route that no listener accepts is told so, where upstream writes a condition without a
 status, which a real API server refuses, and all of that write with it.
 Left out: GRPCRoute, MCP, extensions of destinations.
 """
@@ -98,6 +102,8 @@ class Controller(GatewayController):
         self._generation = generation
         if generation == UPSTREAM:
             self.envoy_flags = ()  # Envoy's own: gradually, in ten minutes
+            self.envoy_level = "trace"
+            self.deployment = {"replicas": 1}
         self._own: set[str] = set()
         self._fights = Fights(kube, self._cache.touch)
 

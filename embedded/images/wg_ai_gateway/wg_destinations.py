@@ -52,8 +52,9 @@ class _Target:
 class Destinations:
     """Translates rules (`controller.Translator`) and remembers the clusters they need.
 
-    A backend that is missing takes all of its rule with it, as upstream; with `shares`, its share
-    of the requests alone, as Gateway API has it.
+    A backend that is missing takes all of its rule with it, as upstream, and one whose Secret is
+    missing all of its Gateway; with `shares` either takes its share of the requests alone, as
+    Gateway API has it.
     """
 
     def __init__(self, cache: Cache, shares: bool = False) -> None:
@@ -97,8 +98,14 @@ class Destinations:
         target = self._target(ref, namespace)
         if not isinstance(target, _Target):
             return target
-        for _, port in target.ports:
-            clusters[target.cluster(port["number"])] = self._cluster(target, port)
+        try:
+            made = {target.cluster(port["number"]): self._cluster(target, port)
+                    for _, port in target.ports}  # fmt: skip
+        except TranslationError as error:
+            if not self._shares:
+                raise
+            return "InvalidTLS", str(error)
+        clusters |= made
         weight, host = ref.get("weight", 1), self._host(target)
         if weight == 0:
             return Backend("", 0)
