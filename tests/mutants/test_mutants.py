@@ -21,6 +21,7 @@ from tests.mutants import (
     mixed_providers,
     moments,
     providers,
+    strangers,
 )
 from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS
@@ -40,6 +41,7 @@ MUTANTS = [
     *changes.MUTANTS,
     *providers.MUTANTS,
     *askers.MUTANTS,
+    *strangers.MUTANTS,
 ]
 
 
