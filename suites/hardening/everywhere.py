@@ -50,6 +50,17 @@ _MAAS_API = [
     ("DELETE", "/v1/api-keys/x"), ("DELETE", "/v1/api-keys"), ("POST", "/v1/tiers/lookup"),
     ("GET", "/health"), ("GET", ""), ("GET", "/"),
 ]  # fmt: skip
+# What few ask for, and servers of models and of APIs have all the same.
+_RARE = [
+    ("POST", "/v1/audio/translations"), ("POST", "/v1/images/edits"), ("GET", "/v1/realtime"),
+    ("GET", "/v1/files/x/content"), ("DELETE", "/v1/files/x"), ("POST", "/v1/fine_tuning/jobs"),
+    ("POST", "/v1/assistants"), ("POST", "/v1/threads"), ("POST", "/v1/responses/x/cancel"),
+    ("POST", "/v1/messages/count_tokens"), ("POST", "/v1/complete"), ("POST", "/detokenize"),
+    ("POST", "/pooling"), ("POST", "/classify"), ("POST", "/score"), ("POST", "/rerank"),
+    ("GET", "/ping"), ("POST", "/invocations"), ("GET", "/load"), ("GET", "/server_info"),
+    ("POST", "/sleep"), ("POST", "/reset_prefix_cache"), ("POST", "/v1/unload_lora_adapter"),
+    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/debug/pprof/"),
+]  # fmt: skip
 _METHODS = ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "GET", "POST", "TRACE", "QUERY")
 _TRIED_WITH_ALL = {CHAT, "/v1/completions", "/v1/models", "/v1/tokens"}
 _USUAL = (("POST", CHAT), ("GET", "/v1/models"), ("POST", "/v1/tokens"))
@@ -121,6 +132,16 @@ def _operations(entrance: Entrance) -> Iterable[tuple[str, str]]:
         yield from ((method, path) for method in _METHODS)
 
 
+def rarely(found: Iterable[Entrance]) -> list[Question]:
+    """What few ask of a route, over TLS."""
+    return [
+        Question(one.listener, one.host, one.route, method, one.base + path)
+        for one in found
+        for method, path in _RARE
+        if one.listener == "https" and (one.base + path).startswith(one.path.rstrip("/"))
+    ]
+
+
 def at_the_prefix(found: Iterable[Entrance]) -> list[Question]:
     """Of routes whose prefix ends with a slash, those for the prefix without it, which they serve
     too (Gateway API, PathPrefix)."""
@@ -159,12 +180,15 @@ class Asker:
         stack: Stack,
         tried: Counter[str] | None = None,
         side_by_side: int = SIDE_BY_SIDE,
+        http2: bool = False,
     ) -> None:
+        """Over HTTP/2 one after the other: httpcore's connections of it are not for several
+        threads."""
         self._stack, self.tried = stack, Counter() if tried is None else tried
-        self._side_by_side = side_by_side
+        self._side_by_side = 1 if http2 else side_by_side
         self._clients = {
-            name: client(endpoint(kube, access, *MAAS_GATEWAY, name), access)
-            for name in _listeners(kube)
+            name: client(endpoint(kube, access, *MAAS_GATEWAY, name), access, http2)
+            for name in listeners(kube)
         }
         self.id = f"conformance-{uuid.uuid4()}"
 
@@ -205,7 +229,10 @@ class Asker:
             )  # fmt: skip
         except httpx.RemoteProtocolError as error:
             return Answered.missing(one, error)
-        return Answered(one, answer.status_code, ANSWERED_BEHIND in answer.headers)
+        # To who speaks gRPC Envoy says 200, and in a header what is wrong (gRPC over HTTP2).
+        is_refusal = answer.headers.get("grpc-status", "0") != "0"
+        status = 400 if is_refusal else answer.status_code
+        return Answered(one, status, ANSWERED_BEHIND in answer.headers)
 
     def received(self) -> list[str]:
         """What recorders received of all that: `backend: METHOD path`."""
@@ -263,5 +290,6 @@ def expect_nobody(asker: Asker, answers: list[Answered], who: str) -> None:
            f"{len(served)} let in: {shown}")  # fmt: skip
 
 
-def _listeners(kube: Kube) -> list[str]:
+def listeners(kube: Kube) -> list[str]:
+    """Those of the MaaS gateway that have a route."""
     return sorted({one.listener for one in surface(kube)})

@@ -16,6 +16,7 @@ from suites.hardening.everywhere import (
     at_the_prefix,
     expect_nobody,
     known,
+    rarely,
     surface,
     welcoming,
     written,
@@ -25,17 +26,13 @@ from suites.maas_gateway.models import PREMIUM, PRIVATE
 
 
 @requirement("HD-51")
-@pytest.mark.parametrize(
-    ("listener", "headers"),
-    [("http", {}), ("https", FORGED)],
-    ids=["no-token", "who-says-who-he-is"],
-)
-def test_nobody_without_a_token(
-    kube: Kube, stack: Stack, asker: Asker, listener: str, headers: dict[str, str]
-) -> None:
-    """Every operation and method of every route."""
-    asked = [one for one in known(kube, asker, stack) if one.listener == listener]
-    expect_nobody(asker, asker.ask(asked, headers=headers), "nobody")
+@pytest.mark.parametrize("secure", [False, True], ids=["no-token", "who-says-who-he-is"])
+def test_nobody_without_a_token(kube: Kube, stack: Stack, asker: Asker, secure: bool) -> None:
+    """Every operation and method of every route, on each listener."""
+    asked = [one for one in known(kube, asker, stack) if (one.listener == "https") == secure]
+    if secure:
+        asked += rarely(surface(kube))
+    expect_nobody(asker, asker.ask(asked, headers=FORGED if secure else {}), "nobody")
 
 
 @requirement("HD-10", "HD-51")

@@ -22,6 +22,7 @@ from tests.mutants import (
     moments,
     providers,
     upkeep,
+    strangers,
 )
 from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS
@@ -42,6 +43,7 @@ MUTANTS = [
     *providers.MUTANTS,
     *askers.MUTANTS,
     *upkeep.MUTANTS,
+    *strangers.MUTANTS,
 ]
 
 

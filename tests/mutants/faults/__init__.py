@@ -52,6 +52,25 @@ def every_route(module: Any, change: Callable[[dict[str, Any]], None]) -> None:
     module.virtual_hosts = virtual_hosts
 
 
+def with_lua(module: Any, source: str, first: bool = False) -> None:
+    """A filter in the Envoys of a gateway, behind the policies' or before it."""
+    import envoy.extensions.filters.http.lua.v3.lua_pb2  # noqa: F401 - known to `@type`
+
+    right = module.envoy.connections
+    kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
+    config = {"@type": kind, "default_source_code": {"inline_string": source}}
+    own = {"name": "envoy.filters.http.lua", "typed_config": config}
+
+    def connections(
+        name: str, routes: dict[str, Any], filters: list[dict[str, Any]], **more: Any
+    ) -> dict[str, Any]:
+        placed = [own, *filters] if first else [*filters, own]
+        found: dict[str, Any] = right(name, routes, placed, **more)
+        return found
+
+    module.envoy.connections = connections
+
+
 from tests.mutants.faults import (  # noqa: E402, F401
     askers,
     bodies,
@@ -59,6 +78,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     dual_gateway,
     everywhere,
     external_models,
+    guises,
     hardening,
     hardening_limits,
     listings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.mutants.faults import fault
+from tests.mutants.faults import fault, with_lua
 
 Object = dict[str, Any]
 
@@ -156,26 +156,10 @@ def _(module: Any) -> None:
     module.Exchange.on_request_headers = on_request_headers
 
 
-def _with_lua(module: Any, source: str) -> None:
-    """A filter behind the policies'."""
-    import envoy.extensions.filters.http.lua.v3.lua_pb2  # noqa: F401 - known to `@type`
-
-    right = module.envoy.connections
-    kind = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
-    config = {"@type": kind, "default_source_code": {"inline_string": source}}
-    own = {"name": "envoy.filters.http.lua", "typed_config": config}
-
-    def connections(name: str, routes: Object, filters: list[Object], **more: Any) -> Object:
-        found: Object = right(name, routes, [*filters, own], **more)
-        return found
-
-    module.envoy.connections = connections
-
-
 @fault("one-way-remembers-answers", "envoy_gateway")
 def _(module: Any) -> None:
     """Whoever asks one provider what has been asked gets the answer that there was."""
-    _with_lua(
+    with_lua(
         module,
         """
         local answers = {}
@@ -204,7 +188,7 @@ def _(module: Any) -> None:
 
 @fault("one-way-fails-over-http2", "envoy_gateway")
 def _(module: Any) -> None:
-    _with_lua(
+    with_lua(
         module,
         """
         function envoy_on_request(h)

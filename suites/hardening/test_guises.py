@@ -1,0 +1,114 @@
+"""What opens doors elsewhere opens none here: a stranger's word for himself, another version of
+HTTP, another kind of request, and what is no token but stands in a token's place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from fixtures.clusters import Access
+from fixtures.evidence import MAAS, expect
+from fixtures.evidence.requirements import requirement
+from fixtures.kube import Kube
+from fixtures.stack import TIER_PREFIX, Stack
+from suites.hardening.everywhere import Asker, Question, expect_nobody, known, surface, usual
+
+SELF = "127.0.0.1"
+GUISES = {
+    # of the kubelet, which asks whether somebody is there, or of a part of the cluster
+    "probe": {
+        "user-agent": "kube-probe/1.31",
+        "x-forwarded-for": SELF,
+        "x-real-ip": SELF,
+        "x-client-ip": SELF,
+        "true-client-ip": SELF,
+        "forwarded": f"for={SELF};proto=https",
+        "x-envoy-internal": "true",
+    },
+    # of a browser, before it asks for another site (Fetch, CORS-preflight fetch)
+    "browser": {
+        "origin": "https://elsewhere.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization, content-type",
+        "sec-fetch-mode": "cors",
+    },
+    # of a proxy that has asked already, and asked for something else
+    "proxy": {
+        "x-original-url": "/health",
+        "x-rewrite-url": "/health",
+        "x-original-uri": "/health",
+        "x-envoy-original-path": "/health",
+        "x-forwarded-uri": "/health",
+        "x-forwarded-prefix": "/health",
+        "x-http-method-override": "OPTIONS",
+        "x-forwarded-user": "admin",
+        "x-remote-user": "system:admin",
+        "x-ext-auth-reason": "ok",
+    },
+    "grpc": {"content-type": "application/grpc", "te": "trailers", "grpc-timeout": "1S"},
+    "upgrade": {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-protocol": "realtime",
+    },
+}
+# What programs send that have none, and what has no token behind its scheme.
+NO_TOKENS = ["", "Bearer", "Bearer null", "Bearer undefined", "Bearer None", "Bearer Bearer",
+             "Basic Og==", "Negotiate", "Bearer ."]  # fmt: skip
+CLUSTER = "https://kubernetes.default.svc"  # for which maas-api takes tokens too
+
+
+@pytest.fixture
+def asked(kube: Kube, stack: Stack, asker: Asker) -> list[Question]:
+    """What is mostly asked of every route, and OPTIONS, on every listener."""
+    mostly = {(one.method, one.path) for one in usual(kube)}
+    paths = {path for _, path in mostly}
+    return [
+        one
+        for one in known(kube, asker, stack)
+        if (one.method, one.path) in mostly or (one.method == "OPTIONS" and one.path in paths)
+    ]
+
+
+@requirement("HD-51")
+@pytest.mark.parametrize("guise", GUISES.values(), ids=GUISES)
+def test_nobody_in_any_guise(asker: Asker, asked: list[Question], guise: dict[str, str]) -> None:
+    expect_nobody(asker, asker.ask(asked, headers=guise), f"a stranger with {', '.join(guise)}")
+
+
+@pytest.fixture
+def modern(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
+    """Who asks over HTTP/2 where it is offered."""
+    made = Asker(kube, access, stack, http2=True)
+    yield made
+    made.close()
+
+
+@requirement("HD-51")
+def test_nobody_over_http2(asked: list[Question], modern: Asker) -> None:
+    secure = [one for one in asked if one.listener == "https"]
+    expect_nobody(modern, modern.ask(secure), "nobody, over HTTP/2")
+
+
+@requirement("HD-51")
+@pytest.mark.parametrize("value", NO_TOKENS)
+def test_what_is_no_token_is_none(kube: Kube, asker: Asker, value: str) -> None:
+    headers = {"authorization": value}
+    expect_nobody(asker, asker.ask(usual(kube), headers=headers), f"Authorization {value!r}")
+
+
+@requirement("HD-51")
+def test_tokens_for_the_cluster_are_for_maas_api_alone(
+    kube: Kube, stack: Stack, asker: Asker
+) -> None:
+    """A token that the API server takes: whoever steals one from a Pod uses no model by it."""
+    api = {one.route for one in surface(kube) if one.is_maas_api}
+    models = [one for one in usual(kube) if one.route not in api]
+    expect(bool(models), MAAS, "routes to models", "none")
+    user = stack.account_token(f"{TIER_PREFIX}enterprise", CLUSTER)
+    expect_nobody(asker, asker.ask(models, user), "a token for the cluster")
+    other = stack.account_token(f"{TIER_PREFIX}enterprise", "another-gateway-sa")
+    expect_nobody(asker, asker.ask(models, other), "a token for another gateway")
