@@ -3,6 +3,7 @@
 pytest_plugins = [
     "fixtures.plugin",
     "fixtures.disposables",
+    "fixtures.afterwards",
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",

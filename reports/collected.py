@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.counted import COUNT
+from fixtures.disposables import PUT_BACK
 from fixtures.evidence import Hop
 from fixtures.evidence.verdicts import Failure, TestResult
 from fixtures.plugin import lost
@@ -74,6 +75,8 @@ class Collector:
                 self._into.tests.update(value)
             if name == "way" and isinstance(value, list | tuple):
                 result.way = [Hop(where, "", observed) for where, observed in value]
+            if name == PUT_BACK and isinstance(value, list | tuple):
+                result.put_back = list(value)
             if name == "tried" and isinstance(value, dict):
                 result.tried = dict(value)
             if name == "failure" and isinstance(value, list | tuple):

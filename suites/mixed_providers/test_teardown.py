@@ -1,4 +1,4 @@
-"""The document's teardown, in a cluster of its own that has nothing but the demo."""
+"""The document's teardown."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.evidence.requirements import requirement
-from fixtures.kube import Kube
 from fixtures.stack import Identity, Stack
-from fixtures.stack.teardown import addresses, answers, delete_file, left
+from fixtures.stack.teardown import addresses, answering, delete_file, left
 from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
 from manifests import FOLDER
 from suites.mixed_providers.providers import ALL, EXTERNAL
@@ -25,9 +25,9 @@ LISTENING = [("external-models", "openai-simulator"), ("external-models", "anthr
 
 @pytest.fixture
 def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The demo alone, to be torn down."""
+    """The demo, to be torn down."""
     access = disposable(DEMO)
-    made = Stack(Kube(access.kubeconfig), access, ALL)
+    made = Stack(kube_of(access), access, ALL)
     made.wait_in_effect()
     yield made
     made.close()
@@ -55,8 +55,8 @@ def test_teardown(demo: Stack) -> None:
     gone.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "llm"}})
     until("nothing to be left", lambda: left(kube, gone), lambda found: not found,
           REMOVED_SECONDS)  # fmt: skip
-    until("nobody to listen", lambda: [a for a in listening if answers(a)],
-          lambda found: not found, REMOVED_SECONDS)  # fmt: skip
+    until("nobody to listen", lambda: answering(kube, listening), lambda found: not found,
+          REMOVED_SECONDS)  # fmt: skip
 
     def statuses() -> set[str]:
         try:
