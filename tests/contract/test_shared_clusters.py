@@ -164,6 +164,22 @@ def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
     theirs.delete("v1", "ConfigMap", "opendatahub", f"gone-{run}")
 
 
+@pytest.mark.parametrize(
+    "full",
+    [("v1", "Namespace", "", "opendatahub"),
+     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "authpolicies.kuadrant.io")],
+    ids=["namespace", "crd"],
+)  # fmt: skip
+def test_what_holds_more_is_never_deleted(
+    cluster: Cluster, run: str, full: tuple[str, str, str, str]
+) -> None:
+    """Whoever restores one has not restored what was in it."""
+    kube = shared(cluster, run, alters=True)
+    with pytest.raises(ForeignObject, match="and what is in it others'"):
+        kube.delete(*full)
+    assert kube.get(*full) is not None
+
+
 def test_one_run_at_a_time(cluster: Cluster, run: str) -> None:
     kube = shared(cluster, run)
     record.begin(kube, run, "the one", TIERS)
