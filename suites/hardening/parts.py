@@ -56,11 +56,14 @@ def gone(kube: Kube, part: Part) -> AbstractContextManager[None]:
 
 
 def _scaled_by(kube: Kube, part: Part) -> tuple[str, str, str, str]:
-    """Who says how many Pods a Deployment has: itself, or whose operator would put it back."""
+    """Who says how many Pods a Deployment has: itself, or whom it belongs to if that says it too,
+    as its operator would put it back then (limitador-operator and authorino-operator, which leave
+    the Deployment's alone where their own object has none)."""
     found = existing(kube, "apps/v1", "Deployment", *part)
     for owner in found["metadata"].get("ownerReferences", []):
-        if owner["kind"] in SAY_THEMSELVES:
-            return owner["apiVersion"], owner["kind"], part[0], owner["name"]
+        named = (owner["apiVersion"], owner["kind"], part[0], owner["name"])
+        if owner["kind"] in SAY_THEMSELVES and "replicas" in existing(kube, *named)["spec"]:
+            return named
     return "apps/v1", "Deployment", *part
 
 

@@ -37,11 +37,14 @@ from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
 
+SHIM = ("kuadrant-system", "wasm-shim")  # a Deployment where it is no module
 TOKENS, KEYS = "/maas-api/v1/tokens", "/maas-api/v1/api-keys"
 CUSTOMERS = 20  # each has fifty requests
 ASKED_EVERY_SECONDS = 0.02
 # Those of whom requests, and what is asked for them, never hear: all others are on their way.
-ON_THE_WAY = (AUTHORINO, LIMITADOR, MAAS_API, MAAS_PROXY, EGRESS_PROXY, ROUTER)
+ON_THE_WAY = (AUTHORINO, LIMITADOR, MAAS_API, MAAS_PROXY, EGRESS_PROXY, ROUTER, SHIM)
+# The cluster's own, whose end is no controller's: names and the way in from outside.
+CLUSTERS = ("kube-system", "conformance-entry")
 MODELS = ("llm", "external-models", "kserve")
 
 
@@ -53,7 +56,8 @@ def controllers(kube: Kube) -> list[tuple[str, str]]:
     ]
     return [
         one for one in found
-        if one not in ON_THE_WAY and (one[0] not in MODELS or "controller" in one[1])
+        if one not in ON_THE_WAY and one[0] not in CLUSTERS
+        and (one[0] not in MODELS or "controller" in one[1])
     ]  # fmt: skip
 
 
