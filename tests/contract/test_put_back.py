@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from fixtures.put_back import Snapshot
 from fixtures.snapshot import differences, taken
 from fixtures.waiting import until
 from tests.conftest import Cluster
+from tests.shared_runs import UNDER_WAY_SECONDS, at_rest, options, verdicts
 
 REGISTRY = ("v1", "ConfigMap", "opendatahub", "external-model-registry")
 
@@ -124,3 +126,19 @@ def test_address_that_a_service_cannot_have(
     theirs = kube.get("v1", "Service", "opendatahub", "maas-api") or {}
     with pytest.raises(ApiException, match=f"failed to allocate IP.*{why}"):
         kube.create(service(namespace, address or theirs["spec"]["clusterIP"]))
+
+
+def test_own_maas_may_be_ruined(cluster: Cluster, tmp_path: Path) -> None:
+    """With `--own-maas` also on a cluster that is others': Limitador starts anew, and is gone for a
+    while, after a test that ruins nothing; afterwards all is as before, but for its Pods."""
+    kube = Kube(cluster.state.kubeconfig)
+    before = without_uids(at_rest(kube))
+    asked = [f"--requirement={one}" for one in ("HD-88", "HD-19", "MP-20")]
+    folders = ["suites/hardening", "suites/mixed_providers"]
+    words = [*options(cluster, tmp_path), *folders, "-n2", "--own-maas", *asked]
+    done = cluster.run(*words, seconds=2 * UNDER_WAY_SECONDS)
+    assert done.returncode == 0, done.stdout
+    found = verdicts(tmp_path)
+    assert found == {"HD-88": "gap present", "HD-19": "conformant", "MP-20": "conformant"}
+    assert "limitador-limitador" not in (tmp_path / "conformance.yaml").read_text()  # as it was
+    assert differences(before, without_uids(at_rest(kube))) == []

@@ -21,6 +21,7 @@ from fixtures.clusters.existing.ownership import RUN, ForeignObject, Ownership
 from fixtures.clusters.existing.shared import SharedKube
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
+from fixtures.put_back import Snapshot
 from fixtures.waiting import until
 from reports import diagnostics
 from tests.conftest import Cluster
@@ -273,3 +274,28 @@ def test_diagnostics_of_a_shared_cluster(cluster: Cluster, run: str, tmp_path: P
     seen = {name.partition("/")[0] for kind in conditions.values() for name in kind}
     assert seen == {"", "opendatahub"}
     assert spaces.namespaces(kube, Access(cluster.state.kubeconfig)) is None
+
+
+def test_what_others_do_meanwhile_is_not_put_back(
+    cluster: Cluster, namespace: str, run: str
+) -> None:
+    """Of what differs afterwards, only what was the run's own, or is saved, is made as it was."""
+    theirs = Kube(cluster.state.kubeconfig)
+    kube = shared(cluster, run, alters=True)
+    record.begin(kube, run, "me", TIERS)
+    for name in ("saved", "edited", "deleted"):
+        theirs.apply(config_map(namespace, name, word="one"))
+    kube.apply(config_map(namespace, "ours", word="one"))
+    before = Snapshot(kube)
+    theirs.apply(config_map(namespace, "edited", word="theirs"))
+    theirs.apply(config_map(namespace, "new", word="theirs"))
+    theirs.delete("v1", "ConfigMap", namespace, "deleted")
+    kube.apply(config_map(namespace, "saved", word="two"))
+    kube.delete("v1", "ConfigMap", namespace, "ours")
+    kube.apply(config_map(namespace, "more", word="two"))
+    said = before.put_back()
+    assert sorted(line.split()[-1] for line in said) == ["more", "ours", "saved"]
+    names = ("saved", "edited", "deleted", "ours", "new", "more")
+    found = {name: theirs.get("v1", "ConfigMap", namespace, name) for name in names}
+    words = {name: one["data"]["word"] for name, one in found.items() if one}
+    assert words == {"saved": "one", "edited": "theirs", "ours": "one", "new": "theirs"}
