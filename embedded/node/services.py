@@ -50,7 +50,7 @@ class ClusterIPs:
     def _check(self, name: str, wanted: str, taken: set[str]) -> None:
         """That an address can be had which a Service asks for (`pkg/registry/core/service`)."""
         first, last = self._network.services
-        inside = first <= ipaddress.ip_address(wanted) <= last
+        inside = first <= ipaddress.IPv4Address(wanted) <= last
         if wanted in taken or not inside:
             why = "provided IP is already allocated"
             if not inside:
