@@ -136,7 +136,7 @@ def test_own_maas_may_be_ruined(cluster: Cluster, tmp_path: Path) -> None:
     asked = [f"--requirement={one}" for one in ("HD-88", "HD-19", "MP-20")]
     folders = ["suites/hardening", "suites/mixed_providers"]
     words = [*options(cluster, tmp_path), *folders, "-n2", "--own-maas", *asked]
-    done = cluster.run(*words, seconds=2 * UNDER_WAY_SECONDS)
+    done = cluster.run(*words, seconds=3 * UNDER_WAY_SECONDS)
     assert done.returncode == 0, done.stdout
     found = verdicts(tmp_path)
     assert found == {"HD-88": "gap present", "HD-19": "conformant", "MP-20": "conformant"}
