@@ -4,6 +4,7 @@ pytest_plugins = [
     "fixtures.documents_plugin",
     "fixtures.plugin",
     "fixtures.disposables",
+    "fixtures.afterwards",
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",

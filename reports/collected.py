@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures.counted import COUNT
+from fixtures.disposables import PUT_BACK
 from fixtures.evidence import Hop
 from fixtures.evidence.verdicts import Failure, TestResult
 from fixtures.plugin import lost
@@ -77,6 +78,8 @@ class Collector:
                 result.way = [Hop(where, "", observed) for where, observed in value]
             if name == "instead" and value not in self._into.instead:
                 self._into.instead.append(str(value))
+            if name == PUT_BACK and isinstance(value, list | tuple):
+                result.put_back = list(value)
             if name == "tried" and isinstance(value, dict):
                 result.tried = dict(value)
             if name == "failure" and isinstance(value, list | tuple):

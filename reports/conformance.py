@@ -155,6 +155,7 @@ def _result(evidence: dict[str, Any]) -> TestResult:
         outcomes=evidence.get("decided", {}),
         way=way,
         tried=evidence.get("tried", {}),
+        put_back=evidence.get("putBack", []),
     )
 
 

@@ -117,6 +117,7 @@ def _profile(
             meaning = requirement.outcomes[one.outcome]
             out.write_line(f"  {requirement.id} {requirement.title}: {one.outcome} ({meaning})")
     _reasons(out, "not applicable here:", [v for v in verdicts if v.verdict == NOT_APPLICABLE])
+    _untried(out, verdicts)
     _reasons(out, "not decided:", [v for v in verdicts if v.verdict == UNDECIDED])
     _reasons(out, "in part only, and so not run:", [
         v for v in verdicts if v.verdict == NOT_RUN and v.reason
@@ -166,6 +167,16 @@ def _reasons(out: pytest.TerminalReporter, title: str, verdicts: list[Verdict]) 
         out.write_line(title, bold=True)
     for v in verdicts:
         out.write_line(f"  {v.requirement.id} {v.requirement.title}: {v.reason}")
+
+
+def _untried(out: pytest.TerminalReporter, verdicts: list[Verdict]) -> None:
+    """Cases of requirements that the others decide."""
+    found = [(v.requirement.id, *one) for v in verdicts for one in v.untried.items()]
+    if found:
+        out.write_line("")
+        out.write_line("not tried here, of what other cases decide:", bold=True)
+    for name, test, reason in found:
+        out.write_line(f"  {name} {test.rpartition('::')[2]}: {reason}")
 
 
 def _shown(folder: Path) -> str:

@@ -58,6 +58,8 @@ def _shown(verdict: Verdict) -> str:
     names = ", ".join(dict.fromkeys(t.split("::", 1)[1].split("[")[0] for t in verdict.tests))
     outcome = f" ({verdict.outcome})" if verdict.outcome else ""
     reason = f": {verdict.reason}" if verdict.reason else ""
+    for test, why in verdict.untried.items():
+        reason += f"; not tried: {test.rpartition('::')[2]} ({why})"
     text = f"**{one.id}** {one.title}: {one.expects} → **{verdict.verdict}**{outcome}{reason}"
     return _cell(text) + (f" · {names}" if names else "")
 

@@ -12,9 +12,9 @@ from typing import Any
 import yaml
 
 from fixtures.kube import Kube
+from fixtures.snapshot import differences, taken
 from fixtures.waiting import until
 from tests.conftest import Cluster
-from tests.snapshot import differences, taken
 
 REST_SECONDS = 20.0
 UNDER_WAY_SECONDS = 180.0  # with other tests beside it

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
 import logging
 import random
 from typing import Any, cast
 
 from embedded.apiserver.api import Api
 from embedded.apiserver.resources import Resource
+from embedded.apiserver.status import invalid
 from embedded.apiserver.store import Store
 from embedded.shared.net import Network, unprivileged
 
@@ -36,11 +38,32 @@ class ClusterIPs:
         if old and old["spec"].get("clusterIP"):
             spec["clusterIP"] = old["spec"]["clusterIP"]
         elif spec.get("clusterIP") != "None" and spec.get("type") != "ExternalName":
-            spec["clusterIP"] = self._network.service(self._next)
-            self._next += 1
+            taken = {one["spec"].get("clusterIP") for one in store.objects(resource.id)}
+            if wanted := spec.get("clusterIP"):
+                self._check(obj["metadata"]["name"], wanted, taken)
+            else:
+                spec["clusterIP"] = self._free(taken)
         if spec.get("clusterIP"):
             spec["clusterIPs"] = [spec["clusterIP"]]
             spec |= {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+
+    def _check(self, name: str, wanted: str, taken: set[str]) -> None:
+        """That an address can be had which a Service asks for (`pkg/registry/core/service`)."""
+        first, last = self._network.services
+        inside = first <= ipaddress.IPv4Address(wanted) <= last
+        if wanted in taken or not inside:
+            why = "provided IP is already allocated"
+            if not inside:
+                why = f"the provided IP ({wanted}) is not in the valid range"
+            text = f'Invalid value: ["{wanted}"]: failed to allocate IP {wanted}: {why}'
+            cause = {"field": "spec.clusterIPs", "message": text, "reason": "FieldValueInvalid"}
+            raise invalid("Service", "", name, [cause])
+
+    def _free(self, taken: set[str]) -> str:
+        while (found := self._network.service(self._next)) in taken:
+            self._next += 1
+        self._next += 1
+        return found
 
 
 class Forwarder:

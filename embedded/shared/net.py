@@ -9,6 +9,7 @@ run too, nothing is shifted: its image says so with `$CLUSTER_PORTS`.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class Network:
     def service(self, number: int) -> str:
         """The `number`-th ClusterIP, from 0; 16,000 of them."""
         return f"127.{self.index}.{1 + number // 250}.{1 + number % 250}"
+
+    @property
+    def services(self) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+        """The first ClusterIP and the last one."""
+        return ipaddress.IPv4Address(self.service(0)), ipaddress.IPv4Address(self.service(15_999))
 
     def pod(self, number: int) -> str:
         """The `number`-th Pod address, from 0."""

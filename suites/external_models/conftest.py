@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.grants import granted
@@ -63,9 +64,9 @@ def backends(kube: Kube) -> Iterator[Backends]:
 
 @pytest.fixture
 def quickstart(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The quickstart alone in a cluster of its own, which the test may ruin."""
+    """The quickstart, which the test ruins."""
     access = disposable(QUICKSTART)
-    made = Stack(Kube(access.kubeconfig), access, [SIMULATOR])
+    made = Stack(kube_of(access), access, [SIMULATOR])
     made.wait_in_effect()
     yield made
     made.close()

@@ -24,7 +24,9 @@ def entry_of(exchange: Exchange, model: str) -> dict[str, Any]:
 
 
 @requirement("EM-10")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed(
+    "ConfigMap opendatahub/external-model-registry", "Deployment opendatahub/maas-api"
+)
 @pytest.mark.parametrize("model", EXTERNAL)
 def test_external_entry(stack: Stack, alice: Identity, model: str) -> None:
     """The example's fields and values, and no url."""
@@ -44,7 +46,9 @@ def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
 
 
 @requirement("EM-11")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed(
+    "ConfigMap opendatahub/external-model-registry", "Deployment opendatahub/maas-api"
+)
 def test_order(kube: Kube, stack: Stack, local: Provider, member: Identity) -> None:
     """Whatever has a url comes first; the rest is the registry, line by line."""
     registry = existing(kube, "v1", "ConfigMap", "opendatahub", "external-model-registry")

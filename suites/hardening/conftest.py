@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.disposables import Lasting, Make
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
@@ -57,7 +58,7 @@ def provider(request: pytest.FixtureRequest, external: Provider) -> Provider:
 @contextlib.contextmanager
 def _demo(disposable: Make) -> Iterator[Stack]:
     access = disposable(FOLDER / "mixed-providers" / "overlays" / "recording")
-    made = Stack(Kube(access.kubeconfig), access, ALL)
+    made = Stack(kube_of(access), access, ALL)
     made.wait_in_effect(ALL)
     yield made
     made.close()
@@ -72,7 +73,7 @@ def demo(lasting: Lasting) -> Stack:
 @contextlib.contextmanager
 def _whole(disposable: Make) -> Iterator[Whole]:
     access = disposable(FOLDER / "conformance")
-    kube = Kube(access.kubeconfig)
+    kube = kube_of(access)
     made = Stack(kube, access, recorders(kube))
     made.wait_in_effect([*ALL, PREMIUM])
     yield Whole.of(kube, access, made)

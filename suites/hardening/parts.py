@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from fixtures.evidence import CLIENT, expect
@@ -19,39 +20,76 @@ from manifests import Object
 
 AUTHORINO = ("kuadrant-system", "authorino")
 LIMITADOR = ("kuadrant-system", "limitador-limitador")
-OPERATOR = ("kuadrant-system", "kuadrant-operator")
+OPERATOR = ("kuadrant-system", "kuadrant-operator-controller-manager")
 MAAS_API = ("opendatahub", "maas-api")
 MAAS_PROXY = ("openshift-ingress", "maas-default-gateway-openshift-default")
 EGRESS_PROXY = ("default", "envoy-poc-gateway")
 ROUTER = ("vllm-semantic-router-system", "semantic-router-kserve")
 SIMULATOR = ("external-models", "openai-simulator")
 SLACK_SECONDS = 4.0  # of a busy machine
+SAY_THEMSELVES = {"Authorino", "Limitador"}  # kinds whose operators keep their Deployments
 Part = tuple[str, str]  # namespace and name of a Deployment
 T = TypeVar("T")
 
 
-def scaled(kube: Kube, part: Part, replicas: int) -> None:
-    """Give a Deployment so many Pods, and wait until they are ready, or gone."""
-    namespace, name = part
-    kube.scale(namespace, name, replicas)
-
-    def seen() -> tuple[int, int]:
-        found = existing(kube, "apps/v1", "Deployment", namespace, name)
-        pods = kube.all("v1", "Pod", namespace, found["spec"]["selector"]["matchLabels"])
-        return len(pods), found["status"].get("readyReplicas", 0)
-
-    until(f"{replicas} Pods of {name}", seen, lambda found: found == (replicas, replicas),
-          DEPLOYED_SECONDS)  # fmt: skip
-
-
 @contextlib.contextmanager
-def gone(kube: Kube, part: Part) -> Iterator[None]:
-    """Take a Deployment's Pod away, and have it back at the end."""
-    scaled(kube, part, 0)
+def scaled(kube: Kube, replicas: int, *parts: Part) -> Iterator[None]:
+    """Give these so many Pods each, all at once, and at the end what they had."""
+    before = [_replicas(kube, one) for one in parts]
+    pods = [len(_pods(kube, one)) for one in parts]
+    for one in parts:
+        _scale(kube, one, replicas)
     try:
+        for one in parts:
+            _until_scaled(kube, one, replicas)
         yield
     finally:
-        scaled(kube, part, 1)
+        for one, had in zip(parts, before, strict=True):
+            _scale(kube, one, had)
+        for one, there in zip(parts, pods, strict=True):
+            _until_scaled(kube, one, there)
+
+
+def gone(kube: Kube, part: Part) -> AbstractContextManager[None]:
+    """Take a Deployment's Pods away, and have them back at the end."""
+    return scaled(kube, 0, part)
+
+
+def _scaled_by(kube: Kube, part: Part) -> tuple[str, str, str, str]:
+    """Who says how many Pods a Deployment has: itself, or whom it belongs to if that says it too,
+    as its operator would put it back then (limitador-operator and authorino-operator, which leave
+    the Deployment's alone where their own object has none)."""
+    found = existing(kube, "apps/v1", "Deployment", *part)
+    for owner in found["metadata"].get("ownerReferences", []):
+        named = (owner["apiVersion"], owner["kind"], part[0], owner["name"])
+        if owner["kind"] in SAY_THEMSELVES and "replicas" in existing(kube, *named)["spec"]:
+            return named
+    return "apps/v1", "Deployment", *part
+
+
+def _replicas(kube: Kube, part: Part) -> int | None:
+    found: int | None = existing(kube, *_scaled_by(kube, part))["spec"].get("replicas")
+    return found
+
+
+def _scale(kube: Kube, part: Part, replicas: int | None) -> None:
+    kube.merge(*_scaled_by(kube, part), {"spec": {"replicas": replicas}})
+
+
+def _pods(kube: Kube, part: Part) -> list[Object]:
+    found = existing(kube, "apps/v1", "Deployment", *part)
+    return kube.all("v1", "Pod", part[0], found["spec"]["selector"]["matchLabels"])
+
+
+def _until_scaled(kube: Kube, part: Part, replicas: int) -> None:
+    """Until so many Pods are ready, or gone."""
+
+    def seen() -> tuple[int, int]:
+        found = existing(kube, "apps/v1", "Deployment", *part)
+        return len(_pods(kube, part)), found["status"].get("readyReplicas", 0)
+
+    until(f"{replicas} Pods of {part[1]}", seen, lambda found: found == (replicas, replicas),
+          DEPLOYED_SECONDS)  # fmt: skip
 
 
 def replaced(kube: Kube, part: Part) -> None:
@@ -70,11 +108,6 @@ def rolled(kube: Kube, part: Part) -> None:
     template = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": now}}}
     kube.merge("apps/v1", "Deployment", *part, {"spec": {"template": template}})
     _until_others(kube, part, pods)
-
-
-def _pods(kube: Kube, part: Part) -> list[Object]:
-    found = existing(kube, "apps/v1", "Deployment", *part)
-    return kube.all("v1", "Pod", part[0], found["spec"]["selector"]["matchLabels"])
 
 
 def _until_others(kube: Kube, part: Part, pods: list[Object]) -> None:

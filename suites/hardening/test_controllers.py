@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from fixtures.waiting import (
     SETTLED_SECONDS,
     until,
 )
+from manifests import identity
 from suites.external_models.backends import Backends
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
@@ -124,23 +125,25 @@ def test_listeners_in_vain(demo: Stack) -> None:
     made afterwards is served all the same, and the controller has not been started anew."""
     kube, before = demo.kube, starts(demo.kube)
     assert before, "the controller of the egress gateway has no Pod"
-    for kinds in (["GRPCRoute"], ["TCPRoute", "HTTPRoute"]):
-        named = {"name": "odd", "port": 8090, "protocol": "HTTP",
-                 "allowedRoutes": {"kinds": [{"kind": kind} for kind in kinds]}}  # fmt: skip
-        gateway = {
-            "apiVersion": GATEWAY_API,
-            "kind": "Gateway",
-            "metadata": {"name": f"odd-{uuid.uuid4().hex[:8]}", "namespace": "default"},
-            "spec": {"gatewayClassName": "wg-ai-gateway", "listeners": [named]},
-        }
-        kube.apply(gateway)
-        until(f"the controller to have seen a listener for {kinds}",
-              partial(seen_by_its_controller, kube, gateway, before), bool,
-              ENFORCED_SECONDS)  # fmt: skip
-    backends = Backends(kube)
-    until_routed(demo, backends.egress_route(backends.destination(HOST)))
-    expect(starts(kube) == before, EGRESS, f"its controller as before: {before}",
-           f"{starts(kube)}")  # fmt: skip
+    with ExitStack() as made:
+        for kinds in (["GRPCRoute"], ["TCPRoute", "HTTPRoute"]):
+            named = {"name": "odd", "port": 8090, "protocol": "HTTP",
+                     "allowedRoutes": {"kinds": [{"kind": kind} for kind in kinds]}}  # fmt: skip
+            gateway = {
+                "apiVersion": GATEWAY_API,
+                "kind": "Gateway",
+                "metadata": {"name": f"odd-{uuid.uuid4().hex[:8]}", "namespace": "default"},
+                "spec": {"gatewayClassName": "wg-ai-gateway", "listeners": [named]},
+            }
+            made.callback(kube.delete, *identity(gateway))
+            kube.apply(gateway)
+            until(f"the controller to have seen a listener for {kinds}",
+                  partial(seen_by_its_controller, kube, gateway, before), bool,
+                  ENFORCED_SECONDS)  # fmt: skip
+        backends = made.enter_context(closing(Backends(kube)))
+        until_routed(demo, backends.egress_route(backends.destination(HOST)))
+        expect(starts(kube) == before, EGRESS, f"its controller as before: {before}",
+               f"{starts(kube)}")  # fmt: skip
 
 
 def seen_by_its_controller(kube: Kube, gateway: Object, before: dict[str, int]) -> bool:

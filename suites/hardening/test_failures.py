@@ -4,12 +4,13 @@ from functools import partial
 
 import pytest
 
+from fixtures.clusters import Access
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.paused import paused
 from fixtures.waiting import ENFORCED_SECONDS, until
-from suites.hardening.parts import LIMITADOR, MAAS_API, in_time, scaled, waits
+from suites.hardening.parts import LIMITADOR, MAAS_API, gone, in_time, waits
 from suites.mixed_providers.providers import ALL, ANTHROPIC, LOCAL, OPENAI, VLLM
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
@@ -47,21 +48,21 @@ def test_without_limitador(demo: Stack, decide: Decision) -> None:
     for _ in range(FREE_REQUESTS):
         demo.models(LOCAL, alice).expect_status(200)
     demo.models(LOCAL, alice).expect_refusal(429)
-    scaled(demo.kube, LIMITADOR, 0)
-    statuses = {demo.models(LOCAL, alice).status for _ in range(3)}
-    demo.models(LOCAL).expect_refusal(401)
-    scaled(demo.kube, LIMITADOR, 1)
+    with gone(demo.kube, LIMITADOR):
+        statuses = {demo.models(LOCAL, alice).status for _ in range(3)}
+        demo.models(LOCAL).expect_refusal(401)
     until_counted(demo)
     found = {frozenset({200}): "open", frozenset({500}): "closed"}
     decide(found.get(frozenset(statuses), f"statuses {statuses}"))
 
 
 @requirement("HD-39")
-def test_while_limitador_is_silent(demo: Stack, decide: Decision) -> None:
+@pytest.mark.capability("pausing")
+def test_while_limitador_is_silent(demo: Stack, access: Access, decide: Decision) -> None:
     """A new user sends more than his requests, and nobody counts them."""
     alice = user_of(demo, "free")
     requests = [partial(demo.models, LOCAL, alice) for _ in range(FREE_REQUESTS + 1)]
-    with paused(demo.kube, LIMITADOR):
+    with paused(demo.kube, access, LIMITADOR):
         seconds = waits(demo.kube, "ratelimit-service", "ratelimit-check-service")
         asked = [one.status for one in in_time(requests, seconds)]
         demo.models(LOCAL).expect_refusal(401)
@@ -74,15 +75,14 @@ def test_while_limitador_is_silent(demo: Stack, decide: Decision) -> None:
 def test_without_a_provider(demo: Stack) -> None:
     """Its own users are told so, the others' are served, and it comes back by itself; one after
     the other."""
-    for gone, server in SERVERS.items():
+    for down, server in SERVERS.items():
         user = user_of(demo, "enterprise")
-        demo.models(gone, user).expect_status(200)
-        scaled(demo.kube, server, 0)
-        until_answered(demo, gone, user, 503)
-        for other in (one for one in ALL if one is not gone):
-            demo.models(other, user).expect_status(200)
-        scaled(demo.kube, server, 1)
-        until_answered(demo, gone, user, 200)
+        demo.models(down, user).expect_status(200)
+        with gone(demo.kube, server):
+            until_answered(demo, down, user, 503)
+            for other in (one for one in ALL if one is not down):
+                demo.models(other, user).expect_status(200)
+        until_answered(demo, down, user, 200)
 
 
 @requirement("HD-36")
@@ -92,14 +92,13 @@ def test_without_maas_api(demo: Stack, decide: Decision) -> None:
     for _ in range(FREE_REQUESTS):
         demo.models(LOCAL, known).expect_status(200)
     demo.models(LOCAL, known).expect_refusal(429)
-    scaled(demo.kube, MAAS_API, 0)
-    demo.models(LOCAL).expect_refusal(401)
-    new = user_of(demo, "free")
-    asked = [demo.models(LOCAL, new) for _ in range(FREE_REQUESTS + 1)]
-    for one in asked:
-        if one.status != 200:
-            one.expect_refusal(401, 403, 429, 500)
-    scaled(demo.kube, MAAS_API, 1)
+    with gone(demo.kube, MAAS_API):
+        demo.models(LOCAL).expect_refusal(401)
+        new = user_of(demo, "free")
+        asked = [demo.models(LOCAL, new) for _ in range(FREE_REQUESTS + 1)]
+        for one in asked:
+            if one.status != 200:
+                one.expect_refusal(401, 403, 429, 500)
     until_counted(demo)
     found = [one.status for one in asked]
     refused = found[-1] != 200

@@ -22,7 +22,7 @@ PREMIUM_GROUP = "conformance-premium-users"  # a namespace whose group has that 
 
 
 @requirement("HD-16")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed("ConfigMap opendatahub/tier-to-group-mapping")
 def test_namesakes(kube: Kube, stack: Stack, decide: Decision) -> None:
     """A premium account, its namesake of another namespace with the same tier, and a stranger."""
     name = f"user-{uuid.uuid4().hex[:12]}"

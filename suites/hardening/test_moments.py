@@ -77,12 +77,13 @@ def test_without_authorino(whole: Whole, crowd: Asker) -> None:
 
 
 @requirement("HD-38")
+@pytest.mark.capability("pausing")
 def test_while_authorino_is_silent(whole: Whole, crowd: Asker) -> None:
     """It stands still, so that connections to it are made and nothing comes back."""
     known, new = whole.user(), whole.user()
     welcome = welcoming(whole.kube, crowd, whole.asked, known)
     everybody = [partial(crowd.ask, whole.asked, user) for user in (known, new, GARBAGE, NOBODY)]
-    with paused(whole.kube, AUTHORINO):
+    with paused(whole.kube, whole.access, AUTHORINO):
         answers = in_time(everybody, waits(whole.kube, "auth-service"))
     for some in answers:
         expect_all(some, 500, "everybody", "while Authorino is silent")

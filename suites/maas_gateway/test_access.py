@@ -219,7 +219,7 @@ def test_account_inherits_the_tier_of_its_namespace(
 
 
 @requirement("MG-17")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed("ConfigMap opendatahub/tier-to-group-mapping")
 @pytest.mark.parametrize("tier", ["premium", "enterprise"])
 def test_tier_by_group(stack: Stack, tier: str) -> None:
     """tier-to-group-mapping gives the group of these users that tier."""
@@ -244,7 +244,7 @@ def test_group_that_is_no_tiers(kube: Kube, group: str) -> None:
 
 
 @requirement("MG-57")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed("ConfigMap opendatahub/tier-to-group-mapping")
 def test_namespace_that_begins_like_a_tiers(stack: Stack) -> None:
     """Its accounts' group begins like one of the premium tier: they are free users."""
     user = stack.cluster_identity("conformance-premium-users-two")
@@ -320,7 +320,7 @@ def name_of(model: Provider) -> str:
 
 
 @requirement("MG-18")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed("ConfigMap opendatahub/tier-to-group-mapping")
 def test_highest_level_wins(stack: Stack) -> None:
     """In groups of free, premium and enterprise."""
     user = stack.cluster_identity("conformance-double-users")

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.evidence import CLIENT, ID_HEADER, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
@@ -194,7 +195,7 @@ def pods_of(kube: Kube, model: Provider) -> set[str]:
 
 @dataclass
 class Pair:
-    """The MaaS gateway and the default one, in a cluster that a test may ruin."""
+    """The MaaS gateway and the default one, in a cluster that the test ruins."""
 
     stack: Stack
     default: httpx.Client
@@ -220,7 +221,7 @@ class Pair:
 def pair(disposable: Callable[[Path], Access]) -> Iterator[Pair]:
     """Both gateways with a model behind each, seen serving."""
     access = disposable(DEMO)
-    kube = Kube(access.kubeconfig)
+    kube = kube_of(access)
     stack = Stack(kube, access, ALL)
     stack.wait_in_effect([SHARED])
     with client(endpoint(kube, access, *DEFAULT, "http"), access) as default:
@@ -265,6 +266,7 @@ def test_gateway_without_its_envoy(pair: Pair) -> None:
     scaled(pair.kube, DEFAULT, 0)
     refuses(lambda: pair.default.get(f"{STANDARD.path}/v1/models"))
     pair.maas_serves()
+    scaled(pair.kube, DEFAULT, 1)
 
 
 def until_not_enforced(kube: Kube, namespace: str, name: str) -> None:

@@ -42,7 +42,9 @@ def registered(kube: Kube) -> dict[str, str]:
 
 
 @requirement("MP-10")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed(
+    "ConfigMap opendatahub/external-model-registry", "Deployment opendatahub/maas-api"
+)
 def test_listing_has_all_models(stack: Stack, alice: Identity, registered: dict[str, str]) -> None:
     """The four of the document, each once, and no others than the registry has."""
     exchange = stack.send("GET", "/v1/models", alice).expect_status(200)
@@ -67,7 +69,9 @@ def test_local_entry_has_the_documented_fields(
 
 
 @requirement("MP-12")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed(
+    "ConfigMap opendatahub/external-model-registry", "Deployment opendatahub/maas-api"
+)
 @pytest.mark.parametrize("model", EXTERNAL)
 def test_external_entry_has_the_documented_fields(
     listing: dict[str, dict[str, Any]], model: str
@@ -80,7 +84,9 @@ def test_external_entry_has_the_documented_fields(
 
 
 @requirement("MP-8")
-@pytest.mark.capability("demo_maas")
+@pytest.mark.as_deployed(
+    "ConfigMap opendatahub/external-model-registry", "Deployment opendatahub/maas-api"
+)
 def test_external_part_comes_from_the_config_map(
     listing: dict[str, dict[str, Any]], registered: dict[str, str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""The document's teardown, in a cluster of its own that has nothing but the demo."""
+"""The document's teardown."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,15 +7,19 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.stack import Identity, Stack
-from fixtures.stack.teardown import addresses, answers, delete_file, left
+from fixtures.stack.gateways import MAAS_GATEWAY
+from fixtures.stack.surface import entrances
+from fixtures.stack.teardown import addresses, answering, delete_file, left
 from fixtures.waiting import ENFORCED_SECONDS, REMOVED_SECONDS, until
-from manifests import FOLDER
+from manifests import FOLDER, identity, render
 from suites.mixed_providers.providers import ALL, EXTERNAL
 
 pytestmark = [pytest.mark.disposable, pytest.mark.capability("disposable_clusters")]
+ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
 DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
 FILES = ["bridge", "routes", "backends", "anthropic-simulator", "openai-simulator",
          "external-model-registry"]  # fmt: skip
@@ -25,12 +29,28 @@ LISTENING = [("external-models", "openai-simulator"), ("external-models", "anthr
 
 @pytest.fixture
 def demo(disposable: Callable[[Path], Access]) -> Iterator[Stack]:
-    """The demo alone, to be torn down."""
+    """The demo, to be torn down, and no other document's route in whose prefix its paths are."""
     access = disposable(DEMO)
-    made = Stack(Kube(access.kubeconfig), access, ALL)
+    made = Stack(kube_of(access), access, ALL)
+    for route in wider(made.kube):
+        made.kube.delete(*ROUTE, *route)
     made.wait_in_effect()
     yield made
     made.close()
+
+
+def wider(kube: Kube) -> set[tuple[str, str]]:
+    """(namespace, name) of the routes of the MaaS gateway that would have the external providers'
+    requests, did the demo not have longer prefixes."""
+    own = {identity(one)[2:] for one in render(DEMO)}
+    found = {
+        (namespace, name)
+        for one in entrances(kube)
+        for namespace, _, name in [one.route.partition("/")]
+        if one.gateway == MAAS_GATEWAY and one.path.rstrip("/")
+        and any(provider.path.startswith(one.path) for provider in EXTERNAL)
+    }  # fmt: skip
+    return found - own
 
 
 def listed(stack: Stack, user: Identity) -> list[str] | int:
@@ -55,8 +75,8 @@ def test_teardown(demo: Stack) -> None:
     gone.append({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "llm"}})
     until("nothing to be left", lambda: left(kube, gone), lambda found: not found,
           REMOVED_SECONDS)  # fmt: skip
-    until("nobody to listen", lambda: [a for a in listening if answers(a)],
-          lambda found: not found, REMOVED_SECONDS)  # fmt: skip
+    until("nobody to listen", lambda: answering(kube, listening), lambda found: not found,
+          REMOVED_SECONDS)  # fmt: skip
 
     def statuses() -> set[str]:
         try:

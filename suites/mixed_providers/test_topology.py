@@ -121,7 +121,7 @@ def test_provider_has_its_own_route_and_policy(kube: Kube, provider: str) -> Non
         ("ai-gateway-system", "ai-gateway-controller", "ghcr.io/nerdalert/wg-ai-gateway:latest"),
         pytest.param(
             "opendatahub", "maas-api", "ghcr.io/nerdalert/maas-api:external-models",
-            marks=pytest.mark.capability("demo_maas"),
+            marks=pytest.mark.as_deployed("Deployment opendatahub/maas-api"),
         ),
     ],
 )  # fmt: skip

@@ -21,6 +21,7 @@ from fixtures.clusters.existing.ownership import RUN, ForeignObject, Ownership
 from fixtures.clusters.existing.shared import SharedKube
 from fixtures.clusters.openshift import OpenShiftCluster
 from fixtures.kube import Kube
+from fixtures.put_back import Snapshot
 from fixtures.waiting import until
 from reports import diagnostics
 from tests.conftest import Cluster
@@ -164,6 +165,22 @@ def test_what_may_be_altered_is_restored(cluster: Cluster, run: str) -> None:
     theirs.delete("v1", "ConfigMap", "opendatahub", f"gone-{run}")
 
 
+@pytest.mark.parametrize(
+    "full",
+    [("v1", "Namespace", "", "opendatahub"),
+     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "authpolicies.kuadrant.io")],
+    ids=["namespace", "crd"],
+)  # fmt: skip
+def test_what_holds_more_is_never_deleted(
+    cluster: Cluster, run: str, full: tuple[str, str, str, str]
+) -> None:
+    """Whoever restores one has not restored what was in it."""
+    kube = shared(cluster, run, alters=True)
+    with pytest.raises(ForeignObject, match="and what is in it others'"):
+        kube.delete(*full)
+    assert kube.get(*full) is not None
+
+
 def test_one_run_at_a_time(cluster: Cluster, run: str) -> None:
     kube = shared(cluster, run)
     record.begin(kube, run, "the one", TIERS)
@@ -257,3 +274,28 @@ def test_diagnostics_of_a_shared_cluster(cluster: Cluster, run: str, tmp_path: P
     seen = {name.partition("/")[0] for kind in conditions.values() for name in kind}
     assert seen == {"", "opendatahub"}
     assert spaces.namespaces(kube, Access(cluster.state.kubeconfig)) is None
+
+
+def test_what_others_do_meanwhile_is_not_put_back(
+    cluster: Cluster, namespace: str, run: str
+) -> None:
+    """Of what differs afterwards, only what was the run's own, or is saved, is made as it was."""
+    theirs = Kube(cluster.state.kubeconfig)
+    kube = shared(cluster, run, alters=True)
+    record.begin(kube, run, "me", TIERS)
+    for name in ("saved", "edited", "deleted"):
+        theirs.apply(config_map(namespace, name, word="one"))
+    kube.apply(config_map(namespace, "ours", word="one"))
+    before = Snapshot(kube)
+    theirs.apply(config_map(namespace, "edited", word="theirs"))
+    theirs.apply(config_map(namespace, "new", word="theirs"))
+    theirs.delete("v1", "ConfigMap", namespace, "deleted")
+    kube.apply(config_map(namespace, "saved", word="two"))
+    kube.delete("v1", "ConfigMap", namespace, "ours")
+    kube.apply(config_map(namespace, "more", word="two"))
+    said = before.put_back()
+    assert sorted(line.split()[-1] for line in said) == ["more", "ours", "saved"]
+    names = ("saved", "edited", "deleted", "ours", "new", "more")
+    found = {name: theirs.get("v1", "ConfigMap", namespace, name) for name in names}
+    words = {name: one["data"]["word"] for name, one in found.items() if one}
+    assert words == {"saved": "one", "edited": "theirs", "ours": "one", "new": "theirs"}

@@ -155,10 +155,10 @@ def requirement(kind: str = "flow", **outcomes: str) -> Requirement:
     return Requirement("XX-1", "t", kind, "core", "d.md", "s", "e", "p", outcomes=outcomes)
 
 
-def result(outcome: str, decided: str = "") -> TestResult:
+def result(outcome: str, decided: str = "", name: str = "t") -> TestResult:
     failure = Failure("t", "hop", "a", "b", "text") if outcome == "failed" else None
     outcomes = {"XX-1": decided} if decided else {}
-    return TestResult("t", ["XX-1"], outcome, 0.1, "no gpu", failure, outcomes)
+    return TestResult(name, ["XX-1"], outcome, 0.1, "no gpu", failure, outcomes)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,27 @@ def result(outcome: str, decided: str = "") -> TestResult:
         ("flow", [result("passed")], "conformant"),
         ("flow", [result("passed"), result("failed")], "nonconformant"),
         ("flow", [result("skipped")], "not applicable"),
-        ("flow", [result("skipped"), result("passed")], "not applicable"),
+        ("flow", [result("skipped"), result("passed", name="other")], "not applicable"),
+        ("flow", [result("skipped", name="t[a]"), result("passed", name="t[b]")], "conformant"),
+        (
+            "flow",
+            [result("skipped", name="t[a]"), result("skipped", name="t[b]")],
+            "not applicable",
+        ),
+        (
+            "flow",
+            [
+                result("skipped", name="t[a]"),
+                result("passed", name="t[b]"),
+                result("skipped", name="u[a]"),
+            ],
+            "not applicable",
+        ),
+        (
+            "gap",
+            [result("skipped", name="t[a]"), result("passed", "present", "t[b]")],
+            "gap present",
+        ),
         ("flow", [result("skipped"), result("failed")], "nonconformant"),
         ("gap", [result("passed", "present")], "gap present"),
         ("gap", [result("passed", "closed")], "gap closed"),
@@ -183,6 +203,15 @@ def test_verdicts(kind: str, results: list[TestResult], verdict: str) -> None:
     (found,) = judge({"XX-1": requirement(kind, one="1", two="2")}, results)
     assert found.verdict == verdict
     assert found.failed == (verdict == "nonconformant")
+
+
+def test_a_case_that_was_not_tried_is_told() -> None:
+    """Which, and why; of a requirement without a verdict its reason says it."""
+    cases = [result("skipped", name="t[a]"), result("passed", name="t[b]")]
+    (found,) = judge({"XX-1": requirement()}, cases)
+    assert found.untried == {"t[a]": "no gpu"} == found.to_dict()["untried"]
+    (found,) = judge({"XX-1": requirement()}, [*cases, result("skipped", name="u")])
+    assert (found.untried, found.reason) == ({}, "no gpu (1 of 3 tests passed)")
 
 
 def test_decision_refuses_an_outcome_that_is_not_listed() -> None:
