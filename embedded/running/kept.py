@@ -18,9 +18,8 @@ from embedded.running.state import State
 class Kept:
     """One run's use of it.
 
-    After `up`: `deployed` are the identities of what the cluster deployed itself, `rebuilt` the
-    images of `--image` whose programs have changed since it used them, and `is_new` says whether it
-    was made by this run.
+    After `up`: `deployed` are the identities of what the cluster deployed itself, and `rebuilt` the
+    images of `--image` whose programs have changed since it used them.
     """
 
     def __init__(self, state: State, images: list[str], say: Callable[[str], None]) -> None:
@@ -28,31 +27,38 @@ class Kept:
         self._lock: IO[str] | None = None
         self.deployed: list[list[str]] = []
         self.rebuilt: list[str] = []
-        self.is_new = False
 
     def up(self) -> subprocess.Popen[bytes] | None:
         """Make the cluster, or find it: its process, if it is this run's child. Raises
         EmbeddedError."""
         self._take()
-        now, info = origin.made_of(self._images), self._state.info()
-        if info:
-            why = origin.differs(info.made_of, now)
-            if self._state.unfinished.exists():
-                why = why or "the last run on it did not come to its end"
-            if why:
-                self._say(f"cluster {self._state.name} is made anew: {why}")
-                lifecycle.down(self._state)
-                info = None
-        process = None
+        info = self._state.info()
         if info is None:
-            process = lifecycle.up(self._state, self._images, None)
-            self.is_new = True
+            return self._new()
+        now = origin.made_of(self._images)
+        why = origin.differs(info.made_of, now)
+        if self._state.unfinished.exists():
+            why = why or "the last run on it did not come to its end"
+        if why:
+            return self.anew(why)
         self._state.unfinished.touch()
-        if info:
-            self.deployed, self.rebuilt = info.deployed, origin.rebuilt(info.made_of, now)
-            for image in self.rebuilt:
-                self._say(f"the program of {image} has changed: its Pods start anew")
+        self.deployed, self.rebuilt = info.deployed, origin.rebuilt(info.made_of, now)
+        for image in self.rebuilt:
+            self._say(f"the program of {image} has changed: its Pods start anew")
+        if self.rebuilt:
             self._state.write_info(replace(info, made_of=now))
+        return None
+
+    def anew(self, why: str) -> subprocess.Popen[bytes]:
+        """Put another in its place, as `up`, and say why."""
+        self._say(f"cluster {self._state.name} is made anew: {why}")
+        lifecycle.down(self._state)
+        return self._new()
+
+    def _new(self) -> subprocess.Popen[bytes]:
+        process = lifecycle.up(self._state, self._images, None)
+        self._state.unfinished.touch()
+        self.deployed, self.rebuilt = [], []
         return process
 
     def leave(self, in_order: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import json
 import shlex
 import shutil
@@ -71,7 +72,7 @@ def programs(images: Iterable[str]) -> list[tuple[str, list[Path]]]:
         name, _, command = image.partition("=")
         words = shlex.split(command)
         paths = [_found(word) for word in [shutil.which(words[0]) or "", *words[1:]]]
-        modules = [b for a, b in zip(words, words[1:], strict=False) if a == "-m"]
+        modules = [b for a, b in itertools.pairwise(words) if a == "-m"]
         paths += [path for one in modules for path in _module(one)]
         found.append((name, sorted({path for path in paths if path})))
     return found
@@ -105,7 +106,7 @@ def _python() -> list[str]:
     """Which Python, and which packages in which versions."""
     folders = {Path(one) for one in site.getsitepackages()}
     installed = [one.name for folder in folders for one in folder.glob("*.dist-info")]
-    return [sys.executable, sys.version, *sorted(installed)]
+    return [sys.prefix, sys.version, *sorted(installed)]
 
 
 def _digest(parts: Iterable[bytes]) -> str:
@@ -113,4 +114,3 @@ def _digest(parts: Iterable[bytes]) -> str:
     for part in parts:
         found.update(hashlib.sha256(part).digest())
     return found.hexdigest()[:16]
-
