@@ -6,4 +6,5 @@ pytest_plugins = [
     "fixtures.selection",
     "fixtures.shared_plugin",
     "reports.plugin",
+    "reports.listed",
 ]
