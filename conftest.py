@@ -5,6 +5,7 @@ pytest_plugins = [
     "fixtures.disposables",
     "fixtures.selection",
     "fixtures.shared_plugin",
+    "fixtures.watching",
     "reports.plugin",
     "reports.listed",
 ]

@@ -44,7 +44,7 @@ def explained(
 ) -> Iterator[str]:
     """All of it, in lines; `last` is what the last run's report says of it."""
     yield f"{one.id} {one.title}"
-    yield f"  {one.kind}, {one.level}, profile {one.profile}"
+    yield f"  {one.kind}, {one.level}, profile {one.profile}; {one.document}:{one.line}"
     yield from _surroundings(one, readings)
     yield f"so        {one.expects}"
     if one.over:
@@ -78,7 +78,7 @@ def _surroundings(one: Requirement, readings: list[Reading]) -> Iterator[str]:
             continue
         lines, last = reading.document.lines, 0
         yield ""
-        yield f"{reading.document.name}:{quoted[0]}"
+        yield f"{reading.document.name} says:"
         near = {n for q in quoted for n in range(q - AROUND, q + AROUND + 1)}
         for number in sorted(n for n in near if 1 <= n <= len(lines)):
             if last and number > last + 1:

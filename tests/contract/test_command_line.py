@@ -28,7 +28,7 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     ("words", "says"),
     [
         (["--cluster=minikube"], "--cluster=minikube: unknown; this version knows: embedded"),
-        (["--requirement=MP-99"], "--requirement=MP-99: unknown; there are MP-1, MP-2"),
+        (["--requirement=MP-99"], "--requirement=MP-99: unknown; the nearest: MP-9, "),
         (["--kustomization=/nowhere"], "/nowhere/kustomization.yaml: No such file or directory"),
         (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
         (["--image=no-such=x"], "--image=no-such: nothing that is deployed uses this image; "),
