@@ -164,19 +164,19 @@ def test_list_has_the_last_runs_verdicts_and_takes_filters(tmp_path: Path) -> No
     toy = Toy(tmp_path, SOME)
     (toy.folder / "red").touch()
     toy.run()
-    rows = toy.run("--list").stdout.splitlines()
-    found = {row.split()[0]: row for row in rows}
-    assert list(found) == ["MP-1", "MP-2", "MP-28", "MP-29"], rows
+    found = {row.split()[0]: row for row in listed(toy)}
+    assert list(found) == ["MP-1", "MP-2", "MP-28", "MP-29"]
     assert found["MP-2"].split()[1] == "nonconformant"
     assert re.fullmatch(
         r"MP-28 +conformant +rewrite +mixed-providers-demo\.md:437 +"
         r"The egress gateway rewrites /openai/\* to /\*", found["MP-28"]
     )  # fmt: skip
-    assert [row.split()[0] for row in toy.run("--list", "-k", "way").stdout.splitlines()] == [
-        "MP-1"
-    ]
-    only = toy.run("--list", "--requirement=mp-28").stdout.splitlines()
-    assert [row.split()[0] for row in only] == ["MP-28"]
+    assert [row.split()[0] for row in listed(toy, "-k", "way")] == ["MP-1"]
+    assert [row.split()[0] for row in listed(toy, "--requirement=mp-28")] == ["MP-28"]
+
+
+def listed(toy: Toy, *words: str) -> list[str]:
+    return [row for row in toy.run("--list", *words).stdout.splitlines() if row]
 
 
 def test_explain_says_what_a_requirement_rests_on() -> None:
@@ -190,7 +190,7 @@ def test_explain_says_what_a_requirement_rests_on() -> None:
         "so        the OpenAI simulator receives /v1/chat/completions",
         "  backend: backend received ",
         "  test_rewrites.py::test_egress_gateway_strips_the_provider[openai-chat]",
-        "  egress-rewrite-missing: red",
+        "  egress-doubles-slash: red",
     ):
         assert part in done.stdout
     releases = suite("--explain=MP-35").stdout
