@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if _asked(config):
-        config.option.verbose = -2  # nothing but what was asked for
+        config.option.verbose, config.option.disable_warnings = -2, True  # nothing else is told
 
 
 @pytest.hookimpl(tryfirst=True)

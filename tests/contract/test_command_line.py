@@ -152,6 +152,8 @@ def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path
     done = suite("--cluster=embedded", "--requirement=MP-28", f"--reports={out}", "-q", cwd=copy)
     assert done.returncode == 1
     assert "✗ MP-28 The egress gateway rewrites /openai/* to /*" in done.stdout
+    _, example = README.read_text().split("and\n`make conformance` ends with:\n\n```text\n")
+    assert example.partition("```")[0] in done.stdout, "README's example is no real one"
     shown = re.sub(r" +", " ", done.stdout)
     for line in (
         "mixed-providers-demo.md:437, 'E2E Traffic Flow: External Provider (e.g., OpenAI)'",
