@@ -7,6 +7,8 @@ pytest_plugins = [
     "fixtures.afterwards",
     "fixtures.selection",
     "fixtures.shared_plugin",
+    "fixtures.watching",
     "reports.plugin",
     "fixtures.version",
+    "reports.listed",
 ]

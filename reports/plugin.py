@@ -28,6 +28,7 @@ from reports.restarts import restarts
 from reports.staged import Staged
 from reports.written import DEFAULT_OUT
 
+PYTESTS_OWN = "fE"  # the default of pytest's -r: a line FAILED for each test
 _found_key = pytest.StashKey[Collected]()
 _staged_key = pytest.StashKey[Staged]()
 _elsewhere_key = pytest.StashKey[frozenset[str]]()  # reports that were asked for elsewhere
@@ -72,6 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
         except compare.CompareError as error:
             raise pytest.UsageError(f"--baseline: {error}") from error
     if judges(config):
+        if config.option.reportchars == PYTESTS_OWN:
+            config.option.reportchars = ""  # the summary by cause is what is seen last
         allure_commons.plugin_manager.register(allure_results.Redacted())
         if hasattr(config, "workerinput"):
             if _has_allure(config):

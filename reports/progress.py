@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.chosen import shown
 from fixtures.evidence.verdicts import Failure
 from reports.causes import broken, signature
 
@@ -89,7 +90,7 @@ class Progress:
         waits = [(end - now, nodeid) for nodeid, end in list(self._ends.items()) if end > now]
         if waits:
             seconds, nodeid = max(waits)
-            name = nodeid.rpartition("::")[2]
+            name = nodeid.partition("::")[2]
             text += f"; the longest window takes {seconds:.0f} s more ({name})"
         return text
 
@@ -112,7 +113,7 @@ class Progress:
         ids = " ".join(properties.get("requirements") or [])
         with self._lock:
             self._wipe()
-            self._out.write_line(f"✗ {ids} {failure.test.rpartition('/')[2]}", red=True)
+            self._out.write_line(f"✗ {ids} {shown(failure.test)}", red=True)
             self._out.write_line(f"    {broken(failure)}", red=True)
 
     def _wipe(self) -> None:

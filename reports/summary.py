@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.chosen import shown
 from fixtures.clusters.programs import BUILD, STAND_IN
 from fixtures.evidence.verdicts import (
     GAP_CLOSED,
@@ -23,7 +24,7 @@ from reports.staged import NAMES
 from reports.surface import rows
 
 QUOTED = 240  # letters of a sentence that are shown
-GATHERED = 4  # so many that are red are told once more by what was seen
+GATHERED = 1  # so many that are red are told once more at the end, by what was seen
 
 
 def write(
@@ -136,8 +137,7 @@ def _failed(out: pytest.TerminalReporter, verdict: Verdict) -> None:
 
 
 def _failure(out: pytest.TerminalReporter, failure: Failure) -> None:
-    path, _, name = failure.test.partition("::")
-    out.write_line(f"    {Path(path).name}::{name}")
+    out.write_line(f"    {shown(failure.test)}")
     if failure.hop:
         out.write_line(f"      hop       {failure.hop}")
         out.write_line(f"      expected  {failure.expected}")

@@ -53,6 +53,15 @@ def waits(item: pytest.Item) -> bool:
     return any(one.windows or one.disposables for one in params.get("mutants", ()))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_runs_remember_nothing() -> Iterator[None]:
+    """Runs of the suite that tests start leave what `--lf` knows of the user's last one."""
+    before = os.environ.get("PYTEST_ADDOPTS", "")
+    os.environ["PYTEST_ADDOPTS"] = f"{before} -p no:cacheprovider"
+    yield
+    os.environ["PYTEST_ADDOPTS"] = before
+
+
 class Cluster:
     """An embedded cluster of a test, and the real clients pointed at it."""
 

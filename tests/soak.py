@@ -114,6 +114,7 @@ def one_run(tmp: Path, reports: Path, workers: str) -> Run:
     with (reports.parent / f"{reports.name}.log").open("wb") as log:
         suite = subprocess.Popen(
             [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", "-q", "-n", workers,
+             "-p", "no:cacheprovider",
              "--dist", "worksteal", "-m", "not window", f"--reports={reports}"],
             cwd=ROOT, env=env, stdout=log, stderr=log,
         )  # fmt: skip

@@ -49,7 +49,8 @@ class Toy:
         """pytest on it."""
         return subprocess.run(
             [sys.executable, "-m", "pytest", *args, "-p", "toy_plugin", "-q",
-             f"--reports={self.reports}", *words],
+             f"--reports={self.reports}",
+             f"--override-ini=cache_dir={self.folder}/cache", *words],
             cwd=self.folder, capture_output=True, text=True, timeout=300, check=False,
             env={**os.environ, **(env or {})},
         )  # fmt: skip

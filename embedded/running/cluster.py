@@ -35,16 +35,17 @@ from embedded.node.kubelet import Kubelet
 from embedded.node.services import ClusterIPs, Forwarder
 from embedded.running import lifecycle
 from embedded.running.config import Config
+from embedded.running.origin import PLATFORM
 from embedded.running.state import Info, State, started
 from embedded.running.zygote import Zygote
 from embedded.shared import net
 from embedded.shared.tls import Authority
 from embedded.shared.web import Server
-from manifests import DOMAIN, FOLDER, render
+from manifests import DOMAIN, identity, render
 
 Object = dict[str, Any]
-PLATFORM = FOLDER / "platform" / "embedded"
 ADMIN = "kubernetes-admin"
+SUITE = "conformance"  # the suite's field manager: what it deploys later takes the place of this
 RESTART_SECONDS = 0.2
 log = logging.getLogger("embedded")
 
@@ -119,12 +120,15 @@ async def _parts(
     }
     tasks = [asyncio.create_task(keep_running(name, part)) for name, part in parts.items()]
     _deploy_platform(api, authority, certificate)
-    if config.kustomization:
-        apply_all(api, render(Path(config.kustomization)), certificate, "kustomization")
+    deploys = render(Path(config.kustomization)) if config.kustomization else []
+    apply_all(api, deploys, certificate, SUITE)
     address = f"https://{network.api}:{net.API_PORT}"
     _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
     resolver = f"{network.dns}:{net.DNS_PORT}"
-    state.write_info(Info(os.getpid(), started(os.getpid()), address, resolver, DOMAIN))
+    deployed = [list(identity(one)) for one in deploys]
+    state.write_info(
+        Info(os.getpid(), started(os.getpid()), address, resolver, DOMAIN, config.made_of, deployed)
+    )
     serving.add_done_callback(lambda _: stop.set())
     try:
         yield

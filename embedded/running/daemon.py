@@ -1,7 +1,7 @@
 """The cluster's own process: API server, controllers, node, DNS.
 
 `python -m embedded.running.daemon CONFIG` with a JSON object of `name`, `images`, `kustomization`,
-`lifeline`.
+`lifeline`, `made_of`.
 With `lifeline`, the cluster ends when its standard input closes: a test run that is
 killed leaves nothing behind.
 """

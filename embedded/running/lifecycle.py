@@ -16,6 +16,7 @@ from typing import IO
 
 from embedded.errors import EmbeddedError
 from embedded.images import Catalogue, envoy_binary
+from embedded.running import origin
 from embedded.running.state import State, alive
 
 START_SECONDS = 60.0
@@ -38,6 +39,7 @@ def up(
         "images": images,
         "kustomization": str(kustomization.resolve()) if kustomization else "",
         "lifeline": lifeline,
+        "made_of": origin.made_of(images),
     }
     with state.log.open("wb") as log:
         process = launch(config, log, lifeline)

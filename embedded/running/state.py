@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 
@@ -21,13 +21,16 @@ def home() -> Path:
 
 @dataclass(frozen=True)
 class Info:
-    """What a running cluster tells of itself."""
+    """What a running cluster tells of itself: where it is, what it was made of (`origin.made_of`),
+    and the identities of what it deployed itself."""
 
     pid: int
     started: str  # see `started`
     server: str
     dns: str
     domain: str
+    made_of: dict[str, str] = field(default_factory=dict)
+    deployed: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,16 @@ class State:
     @property
     def info_file(self) -> Path:
         return self.folder / "cluster.json"
+
+    @property
+    def unfinished(self) -> Path:
+        """There while a run uses the cluster, and after one that did not come to its end."""
+        return self.folder / "unfinished"
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever uses the cluster; beside the clusters' folders."""
+        return home() / f"{self.name}.lock"
 
     def write_info(self, info: Info) -> None:
         part = self.info_file.with_suffix(".part")

@@ -20,7 +20,7 @@ from suites.dual_gateway.vsr import MODELS, NAMESPACE, Vsr
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway with both models behind it."""
     made = Stack(kube, access, MODELS, SEMANTIC_ROUTER)
-    made.wait_in_effect()
+    made.wait_in_effect(first=True)
     yield made
     made.close()
 

@@ -57,7 +57,9 @@ def test_expired_token_is_refused(vsr: Vsr, access: Access, alice: Identity) -> 
 
 
 @requirement("DG-15")
-@pytest.mark.parametrize("text", ["garbage", "eyJhbGciOiJub25lIn0.e30.", "a b"])
+@pytest.mark.parametrize(
+    "text", ["garbage", "eyJhbGciOiJub25lIn0.e30.", "a b"], ids=["garbage", "unsigned", "two words"]
+)
 def test_garbage_is_refused(vsr: Vsr, text: str) -> None:
     """A bearer that is no token at all, or an unsigned one."""
     user = Identity(Secret(text))

@@ -21,7 +21,7 @@ QUICKSTART = FOLDER / "external-models" / "overlays" / "recording"
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway, the bridge and the egress gateway with the simulator behind it."""
     made = Stack(kube, access, [SIMULATOR])
-    made.wait_in_effect()
+    made.wait_in_effect(first=True)
     yield made
     made.close()
 

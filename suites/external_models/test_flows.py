@@ -128,7 +128,9 @@ def test_other_audience_is_refused(stack: Stack, audience: str) -> None:
 
 
 @requirement("EM-16")
-@pytest.mark.parametrize("text", ["garbage", "eyJhbGciOiJub25lIn0.e30."])
+@pytest.mark.parametrize(
+    "text", ["garbage", "eyJhbGciOiJub25lIn0.e30."], ids=["garbage", "unsigned"]
+)
 def test_garbage_is_refused(stack: Stack, text: str) -> None:
     """No token at all, or an unsigned one."""
     exchange = stack.chat(SIMULATOR, Identity(Secret(text))).expect_status(401)

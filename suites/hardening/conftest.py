@@ -27,7 +27,7 @@ from suites.mixed_providers.providers import ALL, EXTERNAL, LOCAL
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway with every provider, and the model that free users may not use."""
     made = Stack(kube, access, [*ALL, PREMIUM])
-    made.wait_in_effect([*ALL, PREMIUM], metered=[LOCAL])
+    made.wait_in_effect([*ALL, PREMIUM], metered=[LOCAL], first=True)
     yield made
     made.close()
 

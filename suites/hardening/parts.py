@@ -41,13 +41,13 @@ def scaled(kube: Kube, replicas: int, *parts: Part) -> Iterator[None]:
         _scale(kube, one, replicas)
     try:
         for one in parts:
-            _until_scaled(kube, one, replicas)
+            until_scaled(kube, one, replicas)
         yield
     finally:
         for one, had in zip(parts, before, strict=True):
             _scale(kube, one, had)
         for one, there in zip(parts, pods, strict=True):
-            _until_scaled(kube, one, there)
+            until_scaled(kube, one, there)
 
 
 def gone(kube: Kube, part: Part) -> AbstractContextManager[None]:
@@ -81,7 +81,7 @@ def _pods(kube: Kube, part: Part) -> list[Object]:
     return kube.all("v1", "Pod", part[0], found["spec"]["selector"]["matchLabels"])
 
 
-def _until_scaled(kube: Kube, part: Part, replicas: int) -> None:
+def until_scaled(kube: Kube, part: Part, replicas: int) -> None:
     """Until so many Pods are ready, or gone."""
 
     def seen() -> tuple[int, int]:

@@ -32,6 +32,7 @@ from suites.hardening.parts import (
     ROUTER,
     replaced,
     scaled,
+    until_scaled,
 )
 from suites.hardening.test_failures import FREE_REQUESTS, until_counted, user_of
 from suites.mixed_providers.providers import ALL, LOCAL, OPENAI
@@ -235,19 +236,24 @@ def test_two_are_as_one(demo: Stack) -> None:
 def test_as_many_as_were_asked_for(demo: Stack) -> None:
     """Of each gateway's Envoys two, and then their controllers have a new route to bring."""
     both = [MAAS_PROXY, EGRESS_PROXY]
-    for namespace, name in both:
-        demo.kube.scale(namespace, name, 2)
-    with closing(Backends(demo.kube)) as backends, own_route(demo.kube, demo) as own:
-        own.recorder("one")
-        own.policy(AUTH, open_to_all())
-        own.route(own.rule("one"))
-        own.until_answered(200)
-        behind = backends.destination(f"one.{own.namespace}.svc.cluster.local")
-        address = f"{backends.egress_route(behind, port=PORT)}/v1/models"
-        ask = partial(demo.at_egress, "GET", address, kept=False)
-        until_status(ask, 200, "a new route of the egress gateway")
-        found = {name: replicas(demo, name, namespace) for namespace, name in both}
-    everywhere(demo, both, 1)
+    try:
+        for namespace, name in both:
+            demo.kube.scale(namespace, name, 2)
+        with closing(Backends(demo.kube)) as backends, own_route(demo.kube, demo) as own:
+            own.recorder("one")
+            own.policy(AUTH, open_to_all())
+            own.route(own.rule("one"))
+            own.until_answered(200)
+            behind = backends.destination(f"one.{own.namespace}.svc.cluster.local")
+            address = f"{backends.egress_route(behind, port=PORT)}/v1/models"
+            ask = partial(demo.at_egress, "GET", address, kept=False)
+            until_status(ask, 200, "a new route of the egress gateway")
+            found = {name: replicas(demo, name, namespace) for namespace, name in both}
+    finally:
+        for one in both:
+            demo.kube.scale(*one, 1)
+    for one in both:
+        until_scaled(demo.kube, one, 1)
     wanted = {name: 2 for _, name in both}
     expect(found == wanted, EGRESS, f"the replicas that were asked for: {wanted}", f"{found}")
 

@@ -39,12 +39,11 @@ SLOW_SECONDS, SLOW_REQUESTS = 4, 4
 @pytest.mark.parametrize("part", ROLLED.values(), ids=list(ROLLED))
 def test_a_part_is_renewed_while_requests_come(demo: Stack, part: Part) -> None:
     """Of two Pods others are ready before the old ones go (maxUnavailable 0)."""
-    scaled(demo.kube, part, 2)
-    with Customers(demo) as customers:
-        rolled(demo.kube, part)
-        time.sleep(AFTERWARDS_SECONDS)
-    customers.expect_served(f"{part[1]} is renewed")
-    scaled(demo.kube, part, 1)
+    with scaled(demo.kube, 2, part):
+        with Customers(demo) as customers:
+            rolled(demo.kube, part)
+            time.sleep(AFTERWARDS_SECONDS)
+        customers.expect_served(f"{part[1]} is renewed")
 
 
 @requirement("HD-98")

@@ -16,7 +16,7 @@ from suites.maas_gateway.models import ALL, PREMIUM, SHARED
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway with the models behind it."""
     made = Stack(kube, access, ALL)
-    made.wait_in_effect([SHARED, PREMIUM], metered=[SHARED])
+    made.wait_in_effect([SHARED, PREMIUM], metered=[SHARED], first=True)
     yield made
     made.close()
 

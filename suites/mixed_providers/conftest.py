@@ -17,7 +17,7 @@ from suites.mixed_providers.providers import ALL
 def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The two gateways with the four providers behind them."""
     made = Stack(kube, access, ALL)
-    made.wait_in_effect(metered=ALL)
+    made.wait_in_effect(metered=ALL, first=True)
     yield made
     made.close()
 

@@ -78,7 +78,9 @@ def test_token_for_another_audience_is_refused(
 
 
 @requirement("MP-24", "MP-25")
-@pytest.mark.parametrize("text", ["garbage", "eyJhbGciOiJub25lIn0.e30.", "a b"])
+@pytest.mark.parametrize(
+    "text", ["garbage", "eyJhbGciOiJub25lIn0.e30.", "a b"], ids=["garbage", "unsigned", "two words"]
+)
 def test_garbage_is_refused(stack: Stack, provider: Provider, text: str) -> None:
     """A bearer that is no token at all, or an unsigned one."""
     stack.chat(provider, Identity(Secret(text))).expect_status(401).expect_no_backend()

@@ -41,7 +41,7 @@ def test_authorization_is_overridden_for_vllm(
 @requirement("MP-36")
 @pytest.mark.parametrize("provider", [OPENAI, ANTHROPIC], ids=str)
 @pytest.mark.parametrize("name", ["X-Provider-Api-Key", "x-provider-api-key"])
-@pytest.mark.parametrize("sent", ["sk-of-the-client", ""])
+@pytest.mark.parametrize("sent", ["sk-of-the-client", ""], ids=["another", "empty"])
 def test_key_of_the_client_is_replaced(
     stack: Stack, alice: Identity, provider: Provider, sent: str, name: str
 ) -> None:

@@ -28,7 +28,7 @@ def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     ("words", "says"),
     [
         (["--cluster=minikube"], "--cluster=minikube: unknown; this version knows: embedded"),
-        (["--requirement=MP-99"], "--requirement=MP-99: unknown; there are MP-1, MP-2"),
+        (["--requirement=MP-99"], "--requirement=MP-99: unknown; the nearest: MP-9, "),
         (["--kustomization=/nowhere"], "/nowhere/kustomization.yaml: No such file or directory"),
         (["--image=nonsense"], "--image wants NAME=COMMAND, got 'nonsense'"),
         (["--image=no-such=x"], "--image=no-such: nothing that is deployed uses this image; "),
@@ -152,6 +152,8 @@ def test_an_edited_manifest_names_requirement_hop_and_paths(copy: Path, tmp_path
     done = suite("--cluster=embedded", "--requirement=MP-28", f"--reports={out}", "-q", cwd=copy)
     assert done.returncode == 1
     assert "✗ MP-28 The egress gateway rewrites /openai/* to /*" in done.stdout
+    _, example = README.read_text().split("and\n`make conformance` ends with:\n\n```text\n")
+    assert example.partition("```")[0] in done.stdout, "README's example is no real one"
     shown = re.sub(r" +", " ", done.stdout)
     for line in (
         "mixed-providers-demo.md:437, 'E2E Traffic Flow: External Provider (e.g., OpenAI)'",

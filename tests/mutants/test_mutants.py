@@ -21,8 +21,8 @@ from tests.mutants import (
     mixed_providers,
     moments,
     providers,
-    upkeep,
     strangers,
+    upkeep,
 )
 from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS

@@ -63,6 +63,7 @@ def _met(place: str, name: str, options: list[str]) -> tuple[int, list[str]]:
     with output.open("w") as file:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "suites", "--cluster=embedded", "-q", "-n", WORKERS,
+             "-p", "no:cacheprovider",
              "--dist=worksteal", "-m", "not window and not disposable", "--maxfail=1",
              places.command(place, name), f"--reports={reports}", *options],
             cwd=ROOT, stdout=file, stderr=subprocess.STDOUT, check=False,
