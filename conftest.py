@@ -9,6 +9,5 @@ pytest_plugins = [
     "fixtures.shared_plugin",
     "fixtures.watching",
     "reports.plugin",
-    "fixtures.version",
     "reports.listed",
 ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fixtures.version import version
 from manifests import ManifestError, Object, identity
 from manifests import render as render_manifests
 
@@ -22,7 +23,7 @@ LINES, LETTERS = 40, 60  # of differences, and of a value in one
 def suite(root: Path = ROOT) -> dict[str, Any]:
     """Its `version`, `commit` and whether files are `dirty`, as git says of a checkout; of a copy
     that pip installed from one the commit alone, as PEP 610 has it; else neither."""
-    found: dict[str, Any] = {"version": _version()}
+    found: dict[str, Any] = {"version": version()}
     if (root / ".git").exists() and (commit := _git(root, "rev-parse", "HEAD")):
         return {**found, "commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
     if commit := _installed_from():
@@ -38,13 +39,6 @@ def said(found: dict[str, Any]) -> str:
         return f"{found['version']}, of no known commit"
     dirty = ", with changes that are not committed" if found.get("dirty") else ""
     return f"{found['version']}, commit {commit[:12]}{dirty}"
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version(NAME)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _git(root: Path, *words: str) -> str:

@@ -170,7 +170,7 @@ def test_one_backend_of_two_is_missing(stack: Stack, backends: Backends, decide:
     decide({(401, 500): CLOSED, (500,): PRESENT}.get(tuple(found), f"statuses {found}"))
 
 
-@requirement("HD-142")
+@requirement("HD-104")
 @pytest.mark.disposable
 @pytest.mark.capability("disposable_clusters")
 def test_a_missing_secret(demo: Stack, decide: Decision) -> None:

@@ -232,7 +232,7 @@ def test_two_are_as_one(demo: Stack) -> None:
             expect(strange == {401}, MAAS, f"401 without a token at {model}, by both", f"{strange}")
 
 
-@requirement("HD-141")
+@requirement("HD-103")
 def test_as_many_as_were_asked_for(demo: Stack) -> None:
     """Of each gateway's Envoys two, and then their controllers have a new route to bring."""
     both = [MAAS_PROXY, EGRESS_PROXY]

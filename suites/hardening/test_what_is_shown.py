@@ -158,7 +158,7 @@ def egress_envoys(kube: Kube) -> set[str]:
     return {f"{EGRESS_GATEWAY.namespace}/{one}/{EGRESS_GATEWAY.container}" for one in names}
 
 
-@requirement("HD-140")
+@requirement("HD-100")
 @pytest.mark.capability("maas_gateway_log", "egress_gateway_log")
 def test_the_egress_gateway_writes_no_secret_down(kube: Kube, talk: Talk) -> None:
     """Which has seen all keys, and those tokens that go along to a provider."""

@@ -74,7 +74,7 @@ MUTANTS = [
     Mutant("fifty-headers", hd(33)),
     Mutant("deep-bodies-break-it", hd(34)),
     # What is broken then stays broken, for all that comes after.
-    Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 100))),
+    Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 200))),
     Mutant("left-streams-keep-their-places", hd(49)),
     *(
         Mutant(name, hd(), outcomes={"HD-47": "present"}, apart=frozenset({SLOW_AUTHORINO}))
@@ -87,7 +87,7 @@ MUTANTS = [
     Mutant("a-fiftieth-without-headers", hd(37), hd(21, 47)),
     Mutant(
         "gateways-of-all-classes",
-        hd(43, 44, 89, 140, 141),
+        hd(43, 44, 89, 100, 103),
         outcomes={"HD-46": "present"},
         disposables=True,
         images={EGRESS: "envoy_controller --generation upstream"},
@@ -95,7 +95,7 @@ MUTANTS = [
     Mutant(
         "a-missing-backend-fails-its-share",
         hd(),
-        outcomes={"HD-45": "closed", "HD-142": "closed"},
+        outcomes={"HD-45": "closed", "HD-104": "closed"},
         disposables=True,
         images={EGRESS: "envoy_controller --generation mended"},
     ),
