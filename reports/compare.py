@@ -25,6 +25,7 @@ from fixtures.evidence.verdicts import (
     UNDECIDED,
 )
 from reports import difference
+from reports.difference import Difference
 
 KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwise",
          "not run on one")  # fmt: skip
@@ -32,19 +33,6 @@ KINDS = ("newly red", "mended", "gap closed", "gap open again", "decided otherwi
 
 class CompareError(Exception):
     """A file that cannot be compared; one line."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One requirement on which two runs differ."""
-
-    id: str
-    kind: str
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.id}: {self.before} → {self.after}"
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from fixtures.evidence.verdicts import NONCONFORMANT, NOT_APPLICABLE, NOT_RUN, UNDECIDED
 from fixtures.secrets import redact_prose
 from reports import judged
 from reports.template import template
 
-if TYPE_CHECKING:
-    from reports.compare import Difference
-
 Explained = dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One requirement on which two runs differ."""
+
+    id: str
+    kind: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.before} → {self.after}"
 
 
 def render(

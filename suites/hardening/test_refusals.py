@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fixtures.evidence import MAAS, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
+from fixtures.found import Unexpected, parsed
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
@@ -57,8 +57,8 @@ def is_openais(exchange: Exchange) -> bool:
     if not kind.startswith(JSON):
         return False
     try:
-        body = json.loads(exchange.response.content)
-    except ValueError:
+        body = parsed(exchange.response.content, "the error")
+    except Unexpected:
         return False
     error = body.get("error") if isinstance(body, dict) else None
     return isinstance(error, dict) and bool(error.get("message"))

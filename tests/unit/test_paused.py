@@ -9,8 +9,7 @@ import pytest
 
 from fixtures.clusters.base import Access
 from fixtures.stack import paused as module
-from fixtures.stack.paused import paused
-from kind import KindError
+from fixtures.stack.paused import NodeError, paused
 
 PART = ("kuadrant-system", "authorino")
 ACCESS = Access(Path("kubeconfig"), node="kind-node")
@@ -36,7 +35,7 @@ class OnePod:
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the node was told."""
     told: list[str] = []
-    monkeypatch.setattr(module, "run", lambda words: told.append(" ".join(words)))
+    monkeypatch.setattr(module, "_run", lambda words: told.append(" ".join(words)))
     return told
 
 
@@ -57,12 +56,12 @@ def test_one_that_is_gone_need_not_go_on(
 ) -> None:
     def run(words: list[str]) -> None:
         if "resume" in words:
-            raise KindError(said)
+            raise NodeError(said)
 
-    monkeypatch.setattr(module, "run", run)
+    monkeypatch.setattr(module, "_run", run)
     containers: Any = OnePod("containerd://a")
     if raises:
-        with pytest.raises(KindError, match=said), paused(containers, ACCESS, PART):
+        with pytest.raises(NodeError, match=said), paused(containers, ACCESS, PART):
             pass
     else:
         with paused(containers, ACCESS, PART):
