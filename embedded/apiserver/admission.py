@@ -43,7 +43,9 @@ def name_errors(resource: Resource, obj: Object) -> list[status.Cause]:
 
 
 def field_errors(resource: Resource, obj: Object, old: Object | None) -> list[status.Cause]:
-    """Errors that need more than one field."""
+    """Errors that no schema knows of."""
+    if resource.id == ("", "services"):
+        return _port_errors(obj)
     if resource.id != ("apps", "deployments"):
         return []
     selector, template = obj["spec"].get("selector"), obj["spec"].get("template", {})
@@ -61,6 +63,19 @@ def field_errors(resource: Resource, obj: Object, old: Object | None) -> list[st
         text = f"Invalid value: {selector}: field is immutable"
         causes.append({"reason": "FieldValueInvalid", "field": "spec.selector", "message": text})
     return causes
+
+
+def _port_errors(service: Object) -> list[status.Cause]:
+    """`pkg/apis/core/validation`, validateServicePort."""
+    return [
+        {
+            "reason": "FieldValueInvalid",
+            "field": f"spec.ports[{place}].port",
+            "message": f"Invalid value: {one['port']}: must be between 1 and 65535, inclusive",
+        }
+        for place, one in enumerate(service["spec"].get("ports") or [])
+        if not 1 <= one["port"] <= 65535
+    ]
 
 
 def defaults(store: Store, resource: Resource, obj: Object, old: Object | None) -> None:

@@ -44,7 +44,7 @@ def test_it_is_in_all_reports(folder: Path) -> None:
     assert report["manifests"]["kustomization"] == "default+greetings"
     (found,) = [p for p in report["profiles"] if p["name"] == "greetings"]
     one, two, three = found["requirements"]
-    assert (one["id"], one["verdict"], one["line"]) == ("GR-1", "conformant", 7)
+    assert (one["id"], one["verdict"], one["source"]["line"]) == ("GR-1", "conformant", 7)
     assert one["evidence"][0]["test"].startswith("greetings/test_greetings.py::")
     assert (two["verdict"], three["verdict"]) == ("not run", "gap present")
     assert {p["name"] for p in report["profiles"]} > {"greetings", "mixed_providers", "hardening"}
