@@ -24,6 +24,7 @@ SIDE_BY_SIDE = 8
 SHOWN = 12
 REDIRECTS = (301, 302, 303, 307, 308)
 NO_ANSWER = 499
+_OF_GRPC = {"16": 401, "7": 403}  # UNAUTHENTICATED, PERMISSION_DENIED
 # Only a server behind the gateway makes Envoy say how long it took.
 ANSWERED_BEHIND = "x-envoy-upstream-service-time"
 QUESTION = {
@@ -230,8 +231,8 @@ class Asker:
         except httpx.RemoteProtocolError as error:
             return Answered.missing(one, error)
         # To who speaks gRPC Envoy says 200, and in a header what is wrong (gRPC over HTTP2).
-        is_refusal = answer.headers.get("grpc-status", "0") != "0"
-        status = 400 if is_refusal else answer.status_code
+        grpc = answer.headers.get("grpc-status", "0")
+        status = answer.status_code if grpc == "0" else _OF_GRPC.get(grpc, 400)
         return Answered(one, status, ANSWERED_BEHIND in answer.headers)
 
     def received(self) -> list[str]:

@@ -12,7 +12,15 @@ from fixtures.evidence import MAAS, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Stack
-from suites.hardening.everywhere import Asker, Question, expect_nobody, known, surface, usual
+from suites.hardening.everywhere import (
+    SHOWN,
+    Asker,
+    Question,
+    expect_nobody,
+    known,
+    surface,
+    usual,
+)
 
 SELF = "127.0.0.1"
 GUISES = {
@@ -76,7 +84,14 @@ def asked(kube: Kube, stack: Stack, asker: Asker) -> list[Question]:
 @requirement("HD-51")
 @pytest.mark.parametrize("guise", GUISES.values(), ids=GUISES)
 def test_nobody_in_any_guise(asker: Asker, asked: list[Question], guise: dict[str, str]) -> None:
-    expect_nobody(asker, asker.ask(asked, headers=guise), f"a stranger with {', '.join(guise)}")
+    """What is 401 without it is 401 with it: who gets another refusal was taken for somebody."""
+    plain = {one.question: one.status for one in asker.ask(asked)}
+    answers = asker.ask(asked, headers=guise)
+    others = [str(one) for one in answers if plain[one.question] == 401 != one.status]
+    who = f"a stranger with {', '.join(guise)}"
+    expect_nobody(asker, answers, who)
+    expect(not others, MAAS, f"401 for {who} wherever it is so without",
+           f"{len(others)} others: {'; '.join(others[:SHOWN])}")  # fmt: skip
 
 
 @pytest.fixture
