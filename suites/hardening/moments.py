@@ -155,14 +155,16 @@ class Edit:
 
 
 def _unseen(found: Object) -> list[str]:
-    """The conditions of an object that are of an earlier generation of it; all of a route's."""
+    """The conditions of an object that are of an earlier generation of it; all of a route's. Of
+    which one a condition is, its holder says where it does not itself (Kuadrant's policies)."""
     status = found.get("status") or {}
     holders = status.get("parents") or [status]
     return [
         one["type"]
         for holder in holders
         for one in holder.get("conditions") or [{"type": "any condition"}]
-        if one.get("observedGeneration", 0) < found["metadata"]["generation"]
+        if one.get("observedGeneration", holder.get("observedGeneration", 0))
+        < found["metadata"]["generation"]
     ]
 
 
