@@ -85,7 +85,7 @@ def test_everybody_can_use_it(
     assert page.evaluate("document.documentElement.scrollWidth") == width
     page.evaluate(OPEN)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert opened.asked == [f"file://{files[kind]}"]
+    assert opened.asked == [files[kind].as_uri()]
     assert opened.said == []
     # Its script is no part of the page, whose policy lets no other in.
     found = page.evaluate(f"async () => {{ {axe().read_text()}; return await axe.run(); }}")
