@@ -14,6 +14,7 @@ from embedded.running.state import State
 from manifests import FOLDER
 
 os.environ.pop("GITHUB_STEP_SUMMARY", None)  # runs that tests start say nothing there
+DOCUMENTS = Path(__file__).parent / "documents"
 DEMO = FOLDER / "mixed-providers" / "overlays" / "recording"
 
 
@@ -24,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--alone", action="store_true",
         help="mutants: each on a cluster of its own, before the tests of those it shares one with",
     )  # fmt: skip
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The example of other people's documents is for a cluster (`--documents`)."""
+    is_ours = not config.getoption("--documents")
+    return True if is_ours and collection_path == DOCUMENTS else None
 
 
 @pytest.hookimpl(trylast=True)
