@@ -45,12 +45,15 @@ def main() -> None:
 
 def suite(words: list[str]) -> int:
     """pytest's exit code."""
+    from fixtures.invocation import HOME  # whose folder is Python's since `main`
+
     plugins = runpy.run_path(str(ROOT / "conftest.py"))["pytest_plugins"]
     ours = [
         f"--rootdir={ROOT}",
         f"--config-file={ROOT / 'pyproject.toml'}",
         # `-p` in the place of conftest.py, which pytest reads only where it begins.
         f"--confcutdir={ROOT / 'suites'}",
+        f"--override-ini=cache_dir={HOME / 'reports' / 'out' / '.cache'}",
         *(word for name in (*plugins, EVERYWHERE) for word in ("-p", name)),
     ]
     return int(pytest.main([*ours, *words]))

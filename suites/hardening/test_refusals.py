@@ -76,9 +76,10 @@ def test_refusals_are_errors_that_clients_read(stack: Stack, decide: Decision) -
 @requirement("HD-95")
 def test_who_has_no_budget_is_told_when_to_come_back(stack: Stack, decide: Decision) -> None:
     """OpenAI's clients wait for as long as Retry-After says, and try three times else."""
-    said = [one.response.headers.get("retry-after") for one in over_budget(stack)]
+    found = over_budget(stack)
+    said = [one.response.headers.get("retry-after") for one in found]
     if None in said:
-        left = {name for one in over_budget(stack) for name in one.response.headers}
+        left = {name for one in found for name in one.response.headers}
         print(f"Retry-After: {said}; of limits {sorted(n for n in left if 'ratelimit' in n)}")
         decide(PRESENT)
         return
@@ -115,7 +116,7 @@ def test_no_refusal_names_what_is_inside(kube: Kube, stack: Stack) -> None:
     def answer(pair: tuple[Question, Identity | None]) -> Exchange:
         question, who = pair
         body = QUESTION if question.method == "POST" else None
-        return stack.send(question.method, question.path, who, body)
+        return stack.send(question.method, question.path, who, body, {"host": question.host})
 
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         found = list(pool.map(answer, asked)) + list(refusals(stack))

@@ -84,6 +84,7 @@ def test_it_judges_from_an_empty_folder(program: Path, empty: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"rootdir: {program.parent.parent}" in ended.stdout
     assert [path.name for path in empty.iterdir()] == ["reports"]
+    assert (empty / "reports" / "out" / ".cache").is_dir(), "what --lf knows is elsewhere"
     text = (empty / "reports" / "out" / "conformance.yaml").read_text(encoding="utf-8")
     report = yaml.load(text, Loader=yaml.CSafeLoader)
     verdicts = {one["id"]: one for profile in report["profiles"] for one in profile["requirements"]}

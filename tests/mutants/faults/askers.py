@@ -122,23 +122,6 @@ def _(_: Any) -> None:
     ))  # fmt: skip
 
 
-@fault("one-route-says-to-come-back-at-once", "wasm_shim")
-def _(_: Any) -> None:
-    from embedded.images.kuadrant import shim_actions
-
-    right = shim_actions.Call._check
-
-    async def check(self: Any, action: Object) -> None:
-        try:
-            await right(self, action)
-        except shim_actions.Denied as denied:
-            if self._data["request"]["path"].startswith("/external/anthropic/"):
-                denied.headers["retry-after"] = "0"
-            raise
-
-    shim_actions.Call._check = check  # type: ignore[method-assign]
-
-
 @fault("one-operation-hears-the-clients-tier", "wasm_shim")
 def _(module: Any) -> None:
     """With one model's completions the client's header stays."""

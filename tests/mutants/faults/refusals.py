@@ -13,7 +13,6 @@ _ERROR = {
     "type": "gateway_error",
     "code": "%RESPONSE_CODE%",
 }
-ONE_MINUTE = "60"
 
 
 @fault("refusals-are-openais-errors", "envoy_gateway")
@@ -30,8 +29,8 @@ def _(_: Any) -> None:
     envoy.connections = connections
 
 
-@fault("refusals-say-when-to-come-back", "wasm_shim")
-def _(_: Any) -> None:
+def _come_back_in(seconds: str, path: str) -> None:
+    """What is refused below `path` says so in Retry-After."""
     from embedded.images.kuadrant import shim_actions
 
     right = shim_actions.Call._check
@@ -40,10 +39,21 @@ def _(_: Any) -> None:
         try:
             await right(self, action)
         except shim_actions.Denied as denied:
-            denied.headers["retry-after"] = ONE_MINUTE
+            if self._data["request"]["path"].startswith(path):
+                denied.headers["retry-after"] = seconds
             raise
 
     shim_actions.Call._check = check  # type: ignore[method-assign]
+
+
+@fault("refusals-say-when-to-come-back", "wasm_shim")
+def _(_: Any) -> None:
+    _come_back_in("60", "/")
+
+
+@fault("one-route-says-to-come-back-at-once", "wasm_shim")
+def _(_: Any) -> None:
+    _come_back_in("0", "/external/anthropic/")
 
 
 @fault("one-bridges-refusals-name-a-pod", "authorino")
