@@ -8,6 +8,7 @@ killed leaves nothing behind.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 
@@ -20,6 +21,7 @@ from manifests import ManifestError
 
 
 def main(text: str) -> None:
+    faulthandler.enable()  # what dies of a signal says where, in its log; Pods say it in theirs
     config = Config(**json.loads(text))
     try:
         network = net.claim()

@@ -78,6 +78,7 @@ class Customers:
         self._users = [user_of(stack, "enterprise") for _ in range(CUSTOMERS)]
         self._pool = ThreadPoolExecutor(2)
         self.lost: list[str] = []
+        self.lost_again: list[str] = []
         self.served = 0
 
     def __enter__(self) -> Customers:
@@ -91,6 +92,7 @@ class Customers:
             one.result()  # or what ended it
 
     def _run(self, new: bool) -> None:
+        lost = set()
         for number, provider in enumerate(itertools.cycle(ALL)):
             if self._over.wait(ASKED_EVERY_SECONDS):
                 return
@@ -101,15 +103,33 @@ class Customers:
                 status = type(error).__name__
             if status == 200:
                 self.served += 1
-            else:
-                told = time.strftime("%H:%M:%S")
-                self.lost.append(f"{provider} on a {'new' if new else 'kept'} connection: "
-                                 f"{status} at {told}")  # fmt: skip
+                lost.discard(provider)
+                continue
+            told = (f"{provider} on a {'new' if new else 'kept'} connection: "
+                    f"{status} at {time.strftime('%H:%M:%S')}")  # fmt: skip
+            self.lost.append(told)
+            if provider in lost:
+                self.lost_again.append(told)
+            lost.add(provider)
 
     def expect_served(self, what: str) -> None:
         """All of them, while something was the case."""
         wanted = f"200 for each good request while {what}"
         expect(not self.lost, MAAS, wanted, f"{len(self.lost)} lost: {self.lost[:5]}")
+        self._expect_many(what)
+
+    def expect_served_again(self, what: str, ended: int) -> None:
+        """All of them, but for those under way at so many Pods as they ended (Authorino, Limitador
+        and the simulator end at a SIGTERM and finish nothing), and those when they were asked
+        again."""
+        wanted = f"200 at the provider that lost a request, asked again while {what}"
+        expect(not self.lost_again, MAAS, wanted, f"lost again: {self.lost_again[:5]}")
+        most = ended * len(self._asking)
+        wanted = f"at most {most} requests lost that were under way at {ended} Pods as they ended"
+        expect(len(self.lost) <= most, MAAS, wanted, f"{len(self.lost)}: {self.lost[:5]}")
+        self._expect_many(what)
+
+    def _expect_many(self, what: str) -> None:
         expect(self.served > 2 * len(ALL), CLIENT, f"requests while {what}", f"{self.served}")
 
 

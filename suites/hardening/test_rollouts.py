@@ -43,7 +43,7 @@ def test_a_part_is_renewed_while_requests_come(demo: Stack, part: Part) -> None:
         with Customers(demo) as customers:
             rolled(demo.kube, part)
             time.sleep(AFTERWARDS_SECONDS)
-        customers.expect_served(f"{part[1]} is renewed")
+        customers.expect_served_again(f"{part[1]} is renewed", ended=2)
 
 
 @requirement("HD-98")
