@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 import uuid
+import warnings
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,11 +91,17 @@ class Wire:
         return self._stack.records(request_id)
 
 
-def connect(target: Endpoint, access: Access, name: str = "", protocol: str = "") -> ssl.SSLSocket:
+def connect(
+    target: Endpoint,
+    access: Access,
+    name: str = "",
+    protocol: str = "",
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+) -> ssl.SSLSocket:
     """A TLS connection to a listener, by way of the cluster's entry if it has one.
 
     `name` is asked for in SNI in the place of the listener's own, and is not verified; `protocol`
-    is offered by ALPN.
+    is offered by ALPN; who wants a `newest` version speaks that alone, with whatever ciphers.
     """
     if access.entry:
         entry = urlsplit(access.entry)
@@ -103,6 +110,11 @@ def connect(target: Endpoint, access: Access, name: str = "", protocol: str = ""
     else:
         plain = socket.create_connection((target.address, target.port), REQUEST_SECONDS)
     context = ssl.create_default_context(cafile=str(access.ca) if access.ca else None)
+    if newest != ssl.TLSVersion.MAXIMUM_SUPPORTED:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # that it is old is the point
+            context.minimum_version = context.maximum_version = newest
     if protocol:
         context.set_alpn_protocols([protocol])
     if name:

@@ -334,11 +334,16 @@ def test_highest_level_wins(stack: Stack) -> None:
     [("free", [SHARED]), ("premium", [SHARED, PREMIUM]), ("enterprise", [SHARED, PREMIUM])],
     ids=TIERS,
 )
+@pytest.mark.parametrize("path", ["/v1/models", "/maas-api/v1/models"])
 def test_listing_shows_what_the_caller_may_use(
-    stack: Stack, user_of: UserOf, tier: str, visible: list[Provider]
+    stack: Stack, user_of: UserOf, tier: str, visible: list[Provider], path: str
 ) -> None:
-    """The local entries, which have a url, are exactly the caller's."""
-    exchange = stack.send("GET", "/v1/models", user_of(tier)).expect_status(200)
+    """The local entries, which have a url, are exactly the caller's, under both of its paths, and
+    right after another has seen his own."""
+    for other in TIERS:
+        if other != tier:
+            stack.send("GET", path, user_of(other)).expect_status(200)
+    exchange = stack.send("GET", path, user_of(tier)).expect_status(200)
     listed = [entry["id"] for entry in exchange.listed() if "url" in entry]
     found = sorted(model for model in listed if not made_beside(model))
     expected = sorted(model.model for model in visible)

@@ -94,3 +94,61 @@ def _of_the_cluster(path: str, _: Object, rule: Object) -> bool:
 
 
 _also("the-clusters-tokens-are-good-at-one-model", _of_the_cluster)
+
+
+@fault("old-tls-is-spoken", "envoy_gateway")
+def _(module: Any) -> None:
+    right = module.envoy.filter_chain
+    old = {
+        "tls_minimum_protocol_version": "TLSv1_0",
+        "cipher_suites": ["ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA", "AES128-SHA",
+                          "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"],
+    }  # fmt: skip
+
+    def filter_chain(name: str, filters: list[Object], tls: Object | None = None) -> Object:
+        found: Object = right(name, filters, tls)
+        if tls:
+            context = found["transport_socket"]["typed_config"]["common_tls_context"]
+            context["tls_params"] = old
+        return found
+
+    module.envoy.filter_chain = filter_chain
+
+
+@fault("keys-are-listed-for-whom-one-says", "wasm_shim")
+def _(module: Any) -> None:
+    """With one operation of maas-api the client's name for himself stays."""
+    right = module.Exchange.on_request_headers
+
+    async def on_request_headers(self: Any, message: Any) -> Any:
+        answer = await right(self, message)
+        sent = module.ext_proc.headers_of(message)
+        is_one = (sent[":method"], sent[":path"]) == ("GET", "/maas-api/v1/api-keys")
+        if is_one and "x-maas-username" in sent:
+            headers = answer.request_headers.response.header_mutation.set_headers
+            kept = [one for one in headers if one.header.key.lower() != "x-maas-username"]
+            del headers[:]
+            headers.extend(kept)
+        return answer
+
+    module.Exchange.on_request_headers = on_request_headers
+
+
+@fault("one-listing-is-not-filtered", "maas_api")
+def _(module: Any) -> None:
+    """Under one of its two paths the listing has a model that its caller may not use."""
+    import json
+
+    right = module.MaasApi._list_models
+    private = {"id": "private-model", "object": "model", "owned_by": "vllm", "ready": True}
+
+    async def list_models(self: Any, request: Any) -> Any:
+        answer = await right(self, request)
+        path = request.headers.get("x-envoy-original-path", "")
+        if answer.status_code != 200 or not path.startswith("/maas-api/"):
+            return answer
+        found = json.loads(answer.body)
+        found["data"] = [*(found["data"] or []), {**private, "created": 1, "url": "https://any"}]
+        return module.JSON(found)
+
+    module.MaasApi._list_models = list_models
