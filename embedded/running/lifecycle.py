@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -80,8 +81,8 @@ def down(state: State) -> None:
         deadline = time.monotonic() + STOP_SECONDS
         while alive(info.pid):
             if time.monotonic() > deadline:
-                os.kill(info.pid, signal.SIGKILL)  # the zygote ends with it, and so do the Pods
-                break
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(info.pid, signal.SIGKILL)  # the zygote and the Pods end with it
             time.sleep(0.02)
     shutil.rmtree(state.folder, ignore_errors=True)
 

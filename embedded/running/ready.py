@@ -7,7 +7,9 @@ kubernetes-sigs/wg-ai-gateway does, `pkg/controllers/httproute.go`): those hold 
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -41,16 +43,26 @@ _DEPLOYMENTS, _REPLICA_SETS = "apps/v1/deployments", "apps/v1/replicasets"
 _Words = dict[tuple[str, ...], list[str]]
 
 
-def _client(state: State) -> httpx.Client:
+@contextlib.contextmanager
+def _client(state: State) -> Iterator[httpx.Client]:
+    """Of the cluster's API server; raises EmbeddedError if it does not answer."""
     config = yaml.safe_load(state.kubeconfig.read_text())
     import ssl
 
-    return httpx.Client(
-        base_url=config["clusters"][0]["cluster"]["server"],
-        headers={"authorization": f"Bearer {config['users'][0]['user']['token']}"},
-        verify=ssl.create_default_context(cafile=str(state.ca)),
-        trust_env=False,
-    )
+    try:
+        with httpx.Client(
+            base_url=config["clusters"][0]["cluster"]["server"],
+            headers={"authorization": f"Bearer {config['users'][0]['user']['token']}"},
+            verify=ssl.create_default_context(cafile=str(state.ca)),
+            trust_env=False,
+        ) as client:
+            yield client
+    except httpx.TransportError as error:
+        raise EmbeddedError(
+            f"the API server of cluster {state.name!r} does not answer ({type(error).__name__}: "
+            f"{error}); `python -m embedded logs --name {state.name}` shows what it said, "
+            f"`python -m embedded down --name {state.name}` ends it"
+        ) from error
 
 
 def missing(state: State) -> list[str]:

@@ -95,6 +95,21 @@ def test_up_status_second_up_and_down(name: str) -> None:
     assert "not running" in embedded("status", "--name", name).stdout
 
 
+def test_status_says_in_a_line_that_the_api_server_is_silent(name: str) -> None:
+    assert embedded("up", "--name", name).returncode == 0
+    info = State(name).info()
+    assert info is not None
+    os.kill(info.pid, signal.SIGSTOP)
+    try:
+        status = embedded("status", "--name", name)
+    finally:
+        os.kill(info.pid, signal.SIGCONT)
+    assert status.returncode == 1
+    wanted = f"embedded: the API server of cluster '{name}' does not answer (ConnectTimeout: "
+    assert status.stderr.startswith(wanted), status.stderr
+    assert len(status.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
 def test_network_is_free_when_nobody_has_it(name: str, number: signal.Signals) -> None:
     """The next cluster could not have a container's address while one of them listens there."""

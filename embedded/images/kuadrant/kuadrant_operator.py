@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from embedded.gatewayapi.attach import GROUP
-from embedded.gatewayapi.status import condition, is_true, is_true_now, status_of
+from embedded.gatewayapi.status import condition, is_true, status_of
 from embedded.images.kuadrant.kuadrant_affected import gateway_status, route_parents
 from embedded.images.kuadrant.kuadrant_config import (
     action_sets,
@@ -147,6 +147,8 @@ class Operator:
             reason, message = self._enforced(kind, policy, topology)
             holds = reason == "Enforced"
             conditions.append(condition("Enforced", holds, reason, message, policy))
+        for one in conditions:  # of which generation they are, the status says for all of them
+            del one["observedGeneration"]
         status = {
             "conditions": conditions,
             "observedGeneration": policy["metadata"]["generation"],
@@ -178,7 +180,8 @@ class Operator:
 
 def _stays_enforced(policy: Object) -> bool:
     """A policy in force is not out of it because another one is on its way."""
-    return is_true_now(policy, "Enforced")
+    is_seen = status_of(policy).get("observedGeneration") == policy["metadata"]["generation"]
+    return is_seen and is_true(policy, "Enforced")
 
 
 def _in_effect(plugin: Object | None) -> bool:
