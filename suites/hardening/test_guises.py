@@ -64,8 +64,9 @@ GUISES = {
     },
 }
 # What programs send that have none, and what has no token behind its scheme.
-NO_TOKENS = ["", "Bearer", "Bearer null", "Bearer undefined", "Bearer None", "Bearer Bearer",
-             "Basic Og==", "Negotiate", "Bearer ."]  # fmt: skip
+NO_TOKENS = {"empty": "", "scheme": "Bearer", "null": "Bearer null", "none": "Bearer None",
+             "undefined": "Bearer undefined", "scheme-twice": "Bearer Bearer",
+             "nobody": "Basic Og==", "negotiate": "Negotiate", "dot": "Bearer ."}  # fmt: skip
 CLUSTER = "https://kubernetes.default.svc"  # for which maas-api takes tokens too
 
 
@@ -109,7 +110,7 @@ def test_nobody_over_http2(asked: list[Question], modern: Asker) -> None:
 
 
 @requirement("HD-51")
-@pytest.mark.parametrize("value", NO_TOKENS)
+@pytest.mark.parametrize("value", NO_TOKENS.values(), ids=NO_TOKENS)
 def test_what_is_no_token_is_none(kube: Kube, asker: Asker, value: str) -> None:
     headers = {"authorization": value}
     expect_nobody(asker, asker.ask(usual(kube), headers=headers), f"Authorization {value!r}")

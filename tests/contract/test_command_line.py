@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,14 @@ from tests.conftest import ROOT
 README = ROOT / "README.md"
 
 
-def suite(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def suite(
+    *words: str, cwd: Path = ROOT, more: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A run of the suite, with `more` in its environment."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", *words],
-        cwd=cwd, capture_output=True, text=True, timeout=120, check=False,
+        cwd=cwd, env={**os.environ, **(more or {})}, capture_output=True, text=True, timeout=120,
+        check=False,
     )  # fmt: skip
 
 

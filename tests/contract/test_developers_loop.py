@@ -83,7 +83,7 @@ def test_stepwise_goes_on_where_it_stopped(tmp_path: Path, workers: tuple[str, .
 
 
 def test_the_cache_is_where_git_ignores_it() -> None:
-    done = suite("--cache-show", "nothing", "-q")
+    done = suite("--cache-show", "nothing", "-q", more=REMEMBERS)
     (folder,) = re.findall(r"^cachedir: (.+)$", done.stdout, re.MULTILINE)
     ignored = subprocess.run(["git", "check-ignore", "-q", folder], cwd=ROOT, check=False)
     assert ignored.returncode == 0, folder

@@ -22,8 +22,9 @@ FILES = ("conftest.py", "pyproject.toml")
 
 
 def done(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A program, which knows nothing of the checkout."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    """A program, which knows nothing of the checkout, nor of what its own tests ask of pytest."""
+    ours = ("PYTHONPATH", "PYTEST_ADDOPTS")
+    env = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [str(word) for word in words], cwd=cwd, env=env, capture_output=True, text=True,
         timeout=300, check=False,

@@ -23,8 +23,8 @@ MUTANTS = [
     # what is shown
     Mutant("minted-tokens-in-the-log", hd(13), at=at("identities")),
     Mutant("refused-tokens-in-the-log", hd(13), at=at("identities")),
-    Mutant("one-key-in-the-egress-log", hd(13), at=at("providers", "objects")),
-    Mutant("egress-envoy-tells-all", hd(13), hd(85), at=at("objects")),
+    Mutant("one-key-in-the-egress-log", hd(100), at=at("providers", "objects")),
+    Mutant("egress-envoy-tells-all", hd(100), hd(85), at=at("objects")),
     Mutant("one-key-in-an-event", hd(13), at=at("providers", "objects")),
     Mutant("one-key-in-a-status", hd(13), at=at("providers", "objects")),
     Mutant("prompts-of-one-bridge-in-the-log", hd(85), at=at("routes")),
