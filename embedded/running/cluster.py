@@ -54,14 +54,7 @@ def run(config: Config, zygote: Zygote, network: net.Network) -> None:
     """Run the cluster until SIGTERM, SIGINT, or the end of the lifeline."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_run(config, zygote, network))
-
-
-def _loop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    return uvloop.new_event_loop()
+    asyncio.run(_run(config, zygote, network))
 
 
 async def _run(config: Config, zygote: Zygote, network: net.Network) -> None:

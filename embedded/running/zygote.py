@@ -56,7 +56,7 @@ PRELOAD = (
     "httpcore._backends.anyio",
     "anyio._backends._asyncio",
     "anyio.streams.tls",
-    "uvicorn.loops.uvloop",
+    "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.httptools_impl",
     "uvicorn.protocols.http.auto",
     "uvicorn.protocols.websockets.auto",
