@@ -11,14 +11,12 @@ from fixtures.clusters.existing.shared import kube_of
 from fixtures.disposables import Lasting, Make
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
-from fixtures.stack.grants import granted
 from manifests import FOLDER
 from suites.hardening.everywhere import Asker
 from suites.hardening.moments import Whole
 from suites.hardening.own import OwnRoute, own_route
-from suites.hardening.routes import models
 from suites.hardening.served import INSTEAD, Chosen, choose
-from suites.hardening.ways import Walker, Way, recorders, ways
+from suites.hardening.ways import Walker, Way, member_of, recorders, ways
 from suites.maas_gateway.models import PREMIUM
 from suites.mixed_providers.providers import ALL, EXTERNAL, LOCAL
 
@@ -98,19 +96,10 @@ def heavy_user(stack: Stack) -> Identity:
     return stack.account_token(f"{TIER_PREFIX}enterprise")
 
 
-@contextlib.contextmanager
-def _member(kube: Kube, stack: Stack) -> Iterator[Identity]:
-    user = stack.account_token(f"{TIER_PREFIX}enterprise")
-    with contextlib.ExitStack() as rights:
-        for namespace, names in models(kube).items():
-            rights.enter_context(granted(kube, user, namespace, names))
-        yield user
-
-
 @pytest.fixture
 def member(kube: Kube, stack: Stack) -> Iterator[Identity]:
     """An enterprise user who may use every model."""
-    with _member(kube, stack) as user:
+    with member_of(kube, stack) as user:
         yield user
 
 
@@ -123,21 +112,21 @@ def walker(stack: Stack, member: Identity) -> Walker:
 @pytest.fixture(scope="module")
 def talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
     """Another one, of whom a module's tests speak together."""
-    with _member(kube, stack) as user:
+    with member_of(kube, stack) as user:
         yield Walker(stack, user)
 
 
 @pytest.fixture
 def neighbour(kube: Kube, stack: Stack) -> Iterator[Walker]:
     """Another one."""
-    with _member(kube, stack) as user:
+    with member_of(kube, stack) as user:
         yield Walker(stack, user)
 
 
 @pytest.fixture(scope="session")
 def all_ways(kube: Kube, stack: Stack) -> list[Way]:
     """Every way to a recording model, seen to lead there."""
-    with _member(kube, stack) as user:
+    with member_of(kube, stack) as user:
         return ways(kube, Walker(stack, user))
 
 

@@ -206,9 +206,10 @@ class Asker:
         asked: Iterable[Question],
         identity: Identity | None = None,
         headers: Sent | None = None,
+        size: int = 0,
     ) -> list[Answered]:
         """All the answers, in the questions' order; `headers` are pairs where a name comes
-        twice."""
+        twice, and `size` is what a body has beside, in bytes."""
         asked = list(asked)
         self.tried.update(one.route for one in asked)
         more = list(headers.items()) if isinstance(headers, dict) else headers or []
@@ -216,12 +217,14 @@ class Asker:
         if identity:
             sent.append(("authorization", f"Bearer {identity.token.reveal()}"))
         with ThreadPoolExecutor(self._side_by_side) as pool:
-            return list(pool.map(lambda one: self._answered(one, sent), asked))
+            return list(pool.map(lambda one: self._answered(one, sent, size), asked))
 
-    def _answered(self, one: Question, sent: list[tuple[str, str]]) -> Answered:
+    def _answered(self, one: Question, sent: list[tuple[str, str]], size: int) -> Answered:
         body: Any = QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
         if "maas-api" in one.path and body:
             body = {"expiration": "10m"}
+        if body and size:
+            body = {**body, "beside": "x" * size}
         gateway = self._clients[one.listener]
         try:
             answer = gateway.request(

@@ -88,7 +88,13 @@ class Came:
         }
 
 
-def came(gateway: httpx.Client, walker: Walker, way: Way, more: Object) -> Came:
+def came(
+    gateway: httpx.Client,
+    walker: Walker,
+    way: Way,
+    more: Object,
+    headers: dict[str, str] | None = None,
+) -> Came:
     """Of a chat on a connection; again while Authorino has no time (HD-35)."""
     deadline = time.monotonic() + patiently(ENFORCED_SECONDS)
     while True:
@@ -99,6 +105,7 @@ def came(gateway: httpx.Client, walker: Walker, way: Way, more: Object) -> Came:
                 "authorization": f"Bearer {walker.user.token.reveal()}",
                 ID_HEADER: request_id,
                 WISH_HEADER: json.dumps({"total_tokens": 1}),
+                **(headers or {}),
             },
             json={**question(CHAT), "model": way.model, **more},
         )

@@ -154,7 +154,10 @@ def test_maas_api_does_it_for_who_asks(kube: Kube, stack: Stack) -> None:
     names = [f"key-{uuid.uuid4().hex[:8]}" for _ in range(2)]
     for who, name, headers in ((owner, names[0], {}), (other, names[1], lie)):
         body = {"name": name, "expiration": "1h"}
-        stack.send("POST", API_KEYS, who, body, headers).expect_status(201)
+        made = stack.send("POST", API_KEYS, who, body, headers).expect_status(201)
+        account = stack.account_of(made.json["token"])
+        minted = stack.account_of(stack.mint(who).expect_status(201).json["token"])
+        made.expect(CLIENT, account == minted, f"a key of {minted}", f"a key of {account}")
     for who, name, headers in ((owner, names[0], {}), (other, names[1], lie)):
         listed = stack.send("GET", API_KEYS, who, headers=headers).expect_status(200)
         found = [one["name"] for one in listed.json]

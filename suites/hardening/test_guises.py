@@ -3,6 +3,7 @@ HTTP, another kind of request, and what is no token but stands in a token's plac
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,7 @@ from suites.hardening.everywhere import (
     surface,
     usual,
 )
+from suites.maas_gateway.models import PREMIUM, PRIVATE
 
 SELF = "127.0.0.1"
 GUISES = {
@@ -97,8 +99,16 @@ def test_nobody_in_any_guise(asker: Asker, asked: list[Question], guise: dict[st
 
 @pytest.fixture
 def modern(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
-    """Who asks over HTTP/2 where it is offered."""
+    """Who asks over HTTP/2 where it is offered, on one connection."""
     made = Asker(kube, access, stack, http2=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def steady(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
+    """Who asks on one connection to each listener."""
+    made = Asker(kube, access, stack, side_by_side=1)
     yield made
     made.close()
 
@@ -107,6 +117,96 @@ def modern(kube: Kube, access: Access, stack: Stack) -> Iterator[Asker]:
 def test_nobody_over_http2(asked: list[Question], modern: Asker) -> None:
     secure = [one for one in asked if one.listener == "https"]
     expect_nobody(modern, modern.ask(secure), "nobody, over HTTP/2")
+
+
+@requirement("HD-51")
+@pytest.mark.parametrize("who", ["steady", "modern"])
+def test_nobody_after_somebody(
+    request: pytest.FixtureRequest, kube: Kube, stack: Stack, who: str
+) -> None:
+    """On the connection on which somebody was let in just now: no token, and no good one."""
+    asker: Asker = request.getfixturevalue(who)
+    user = stack.account_token(f"{TIER_PREFIX}enterprise")
+    strangers = {"nobody": {}, "garbage": {"authorization": "Bearer of-nobody"}}
+    welcome, wrong = 0, []
+    for one in usual(kube):
+        welcome += sum(answer.is_let_in for answer in asker.ask([one], user))
+        for stranger, headers in strangers.items():
+            answers = asker.ask([one], headers=headers)
+            wrong += [f"{stranger}: {answer}" for answer in answers if answer.is_let_in]
+    expect(welcome > 0, MAAS, "somebody let in", "nobody")
+    expect(not wrong, MAAS, "nobody after somebody", "; ".join(wrong[:SHOWN]))
+
+
+SIZES = {
+    "long-question": ({}, 70_000),
+    "large-question": ({}, 2 << 20),
+    "long-header": ({"x-long": "a" * 20_000}, 0),
+    "long-token": ({"authorization": f"Bearer {'a' * 20_000}"}, 0),
+    "many-headers": ({f"x-many-{number}": "a" for number in range(60)}, 0),
+}
+
+
+@requirement("HD-51")
+@pytest.mark.parametrize(("headers", "size"), SIZES.values(), ids=SIZES)
+def test_nobody_of_any_size(
+    asker: Asker, asked: list[Question], headers: dict[str, str], size: int
+) -> None:
+    mine = [one for one in asked if one.method == "POST" or not size]
+    expect_nobody(asker, asker.ask(mine, headers=headers, size=size), "nobody, at length")
+
+
+# Who says of himself what would be a right, in the words of the gateway, of Kubernetes, of proxies.
+GROUPS = [f"system:serviceaccounts:{TIER_PREFIX}premium", "premium-users", "system:masters"]
+CLAIMS = {
+    "groups": {
+        "x-maas-group": json.dumps(GROUPS),
+        "x-maas-tier": "premium",
+        "x-maas-username": "system:admin",
+    },
+    "impersonation": {"impersonate-user": "system:admin", "impersonate-group": "system:masters"},
+    "remote": {
+        "x-remote-user": "system:admin",
+        "x-remote-group": "system:masters",
+        "x-forwarded-user": "system:admin",
+        "x-forwarded-groups": ",".join(GROUPS),
+        "x-auth-request-groups": ",".join(GROUPS),
+    },
+}
+LENGTHS = {name: sized for name, sized in SIZES.items() if name != "long-token"}
+OF_WHOM_IT_IS_NOT: dict[str, tuple[dict[str, str], int]] = {
+    **{name: (headers, 0) for name, headers in {**GUISES, **CLAIMS}.items()},
+    **LENGTHS,
+}
+
+
+@requirement("HD-52")
+@pytest.mark.parametrize(
+    ("headers", "size"), OF_WHOM_IT_IS_NOT.values(), ids=list(OF_WHOM_IT_IS_NOT)
+)
+def test_no_word_is_a_right(
+    stack: Stack, asker: Asker, asked: list[Question], headers: dict[str, str], size: int
+) -> None:
+    """What is mostly asked of the models that a free user and an enterprise one may not use."""
+    for tier, model in (("free", PREMIUM), ("enterprise", PRIVATE)):
+        user = stack.account_token(f"{TIER_PREFIX}{tier}")
+        mine = [one for one in asked if one.path.startswith(model.path)]
+        mine = [one for one in mine if one.method == "POST" or not size]
+        expect(bool(mine), MAAS, f"a route to {model}", "none")
+        answers = asker.ask(mine, user, headers, size)
+        expect_nobody(asker, answers, f"a user of the {tier} tier with {', '.join(headers)}")
+
+
+@requirement("HD-52")
+def test_no_right_over_http2(stack: Stack, asked: list[Question], modern: Asker) -> None:
+    """On the connection of one who may."""
+    may = stack.account_token(f"{TIER_PREFIX}premium")
+    user = stack.account_token(f"{TIER_PREFIX}free")
+    mine = [one for one in asked if one.listener == "https" and one.path.startswith(PREMIUM.path)]
+    welcome = [one for one in modern.ask(mine, may) if one.is_let_in]
+    expect(bool(welcome), MAAS, "a premium user let in", "nobody")
+    modern.renew()
+    expect_nobody(modern, modern.ask(mine, user), "a user of the free tier, over HTTP/2")
 
 
 @requirement("HD-51")

@@ -15,6 +15,7 @@ from fixtures.stack.pods import Inside, ask_from_inside
 from suites.hardening.everywhere import QUESTION
 from suites.hardening.routes import ROUTE
 from suites.hardening.ways import recorders
+from suites.mixed_providers.operations import OPERATIONS, WITH_BODY
 from suites.mixed_providers.providers import EXTERNAL
 
 EGRESS_GATEWAY = ("default", "poc-gateway")
@@ -69,11 +70,14 @@ def test_each_provider_takes_its_own_key_alone(kube: Kube, egress: str) -> None:
 
 @requirement("HD-28")
 def test_no_backend_is_sent_a_key(kube: Kube, stack: Stack, egress: str) -> None:
-    """By every route of the egress gateway: without a key, whoever is behind it receives none."""
+    """By every route of the egress gateway and every operation: without a key, whoever is behind it
+    receives none."""
     paths = bases(kube)
     ids = {path: f"conformance-{uuid.uuid4()}" for path in paths}
     ask_from_inside(kube, USERS, [
-        Inside("POST", f"{egress}{path}{CHAT}", {ID_HEADER: ids[path]}, QUESTION) for path in paths
+        Inside(method, f"{egress}{path}{operation}", {ID_HEADER: ids[path]},
+               QUESTION if method in WITH_BODY else None)
+        for path in paths for method, operation, _ in OPERATIONS
     ])  # fmt: skip
     there = recorders(kube)
     seen = {

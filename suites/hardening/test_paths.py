@@ -60,6 +60,24 @@ def test_rights_hold_however_it_is_written(stack: Stack, alice: Identity) -> Non
     print(*(one.sent_path for one in asked_about), sep="\n")
 
 
+# By which other gateways are told what was asked for before, or is to be asked for.
+INSTEAD = ("x-original-url", "x-rewrite-url", "x-original-uri", "x-forwarded-uri",
+           "x-forwarded-path", "x-envoy-original-path", "x-envoy-original-url")  # fmt: skip
+
+
+@requirement("HD-9")
+@pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
+def test_no_header_leads_elsewhere(stack: Stack, alice: Identity, tls: bool) -> None:
+    """A free user asks a model that he may use, and names in headers one that he may not."""
+    headers = dict.fromkeys(INSTEAD, PREMIUM.path + CHAT)
+    body = {"model": LOCAL.model, "messages": [{"role": "user", "content": "Hello"}]}
+    exchange = stack.send("POST", LOCAL.path + CHAT, alice, body, headers, tls=tls)
+    exchange.expect_status(200).expect_backend_received(LOCAL.name, CHAT)
+    refused = stack.send("POST", PREMIUM.path + CHAT, alice, body,
+                         dict.fromkeys(INSTEAD, LOCAL.path + CHAT), tls=tls)  # fmt: skip
+    refused.expect_status(403).expect_no_backend()
+
+
 @requirement("HD-10")
 @pytest.mark.parametrize("target", ALL, ids=str)
 def test_nobody_gets_past_authentication(stack: Stack, target: Provider) -> None:

@@ -19,8 +19,16 @@ from fixtures.stack.tokens import (
     padded,
     unsigned,
 )
-from suites.hardening.everywhere import Asker, Question, expect_nobody, usual, welcoming
+from suites.hardening.everywhere import (
+    Asker,
+    Question,
+    expect_nobody,
+    known,
+    usual,
+    welcoming,
+)
 
+BESIDE = ("/v1/completions", "/v1/embeddings", "/v1/api-keys")  # what is asked less often
 IN_THE_QUERY = ("access_token", "token", "authorization", "api_key", "key")
 # Where other APIs, gateways and browsers have it.
 ELSEWHERE: dict[str, Callable[[str], dict[str, str]]] = {
@@ -46,9 +54,17 @@ class Doors:
 
 @pytest.fixture(scope="module")
 def doors(kube: Kube, access: Access, stack: Stack) -> Iterator[Doors]:
-    """Those that let a user in: what they refuse now is what is wrong with his token."""
+    """Those that let a user in, on each listener: what they refuse now is what is wrong with his
+    token."""
     user, asker = stack.account_token(f"{TIER_PREFIX}enterprise"), Asker(kube, access, stack)
-    yield Doors(asker, welcoming(kube, asker, usual(kube), user), user)
+    mostly = {(one.method, one.path) for one in usual(kube)}
+    asked = [
+        one
+        for one in known(kube, asker, stack)
+        if (one.method, one.path) in mostly
+        or (one.listener == "https" and one.method == "POST" and one.path.endswith(BESIDE))
+    ]
+    yield Doors(asker, welcoming(kube, asker, asked, user), user)
     asker.close()
 
 
@@ -60,6 +76,15 @@ def test_two_authorizations_are_refused(doors: Doors, other: str, good_first: bo
     headers = [("authorization", one) for one in (values if good_first else values[::-1])]
     answers = doors.asker.ask(doors.questions, headers=headers)
     expect_nobody(doors.asker, answers, "who says twice who he is")
+
+
+@requirement("HD-2")
+@pytest.mark.parametrize("more", [" nothing", ", Bearer nothing", ",", ";q=1", "."])
+def test_a_token_with_more_behind_it_is_none(doors: Doors, more: str) -> None:
+    """In one header."""
+    headers = {"authorization": f"Bearer {doors.user.token.reveal()}{more}"}
+    answers = doors.asker.ask(doors.questions, headers=headers)
+    expect_nobody(doors.asker, answers, f"a good token and {more!r}")
 
 
 @requirement("HD-3")

@@ -19,6 +19,7 @@ from fixtures.kube import Kube
 from fixtures.stack import (
     CHAT,
     PATIENCE_SECONDS,
+    TIER_PREFIX,
     WISH_HEADER,
     Identity,
     Provider,
@@ -26,10 +27,11 @@ from fixtures.stack import (
     Stack,
     Wish,
 )
+from fixtures.stack.grants import granted
 from fixtures.stack.surface import entrances, of_a_test
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from manifests import Object
-from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes
+from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes, models
 
 PROGRAM = "recording-provider"  # the ConfigMap that recorders run
 COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
@@ -111,6 +113,16 @@ class Walker:
                     yield request_id, answer
                     return
             time.sleep(PATIENCE_SECONDS)
+
+
+@contextlib.contextmanager
+def member_of(kube: Kube, stack: Stack, tier: str = "enterprise") -> Iterator[Identity]:
+    """A user of a tier who may use every model."""
+    user = stack.account_token(f"{TIER_PREFIX}{tier}")
+    with contextlib.ExitStack() as rights:
+        for namespace, names in models(kube).items():
+            rights.enter_context(granted(kube, user, namespace, names))
+        yield user
 
 
 def ways(kube: Kube, walker: Walker, inner_alone: bool = False) -> list[Way]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
-from fixtures.evidence import BACKEND, CLIENT
+from fixtures.evidence import BACKEND, CLIENT, Exchange
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
 from fixtures.found import only, parsed, parsed_yaml, parts
@@ -149,12 +149,25 @@ def test_longer_name_is_not_the_models(stack: Stack, user_of: UserOf) -> None:
 @requirement("MG-14")
 @pytest.mark.parametrize("tier", TIERS)
 def test_backend_hears_who_asks(stack: Stack, user_of: UserOf, tier: str) -> None:
-    """Account name, tier, and groups as a JSON list."""
+    """Account name, tier, and groups as a JSON list: at each model of the tier, by several
+    operations and methods, with TLS and without."""
     user = user_of(tier)
-    exchange = stack.chat(SHARED, user).expect_status(200)
+    for model in (SHARED,) if tier == "free" else (SHARED, PREMIUM):
+        expect_heard(stack.chat(model, user).expect_status(200), model, user, tier)
+        expect_heard(stack.models(model, user).expect_status(200), model, user, tier)
+        body = {"model": model.model, "prompt": "Hello", "input": "Hello", "max_tokens": 10}
+        for method, path, tls in (("POST", "/v1/completions", False), ("HEAD", "/v1/models", True),
+                                  ("PUT", "/v1/embeddings", False)):  # fmt: skip
+            asked = body if method != "HEAD" else None
+            exchange = stack.send(method, model.path + path, user, asked, tls=tls)
+            expect_heard(exchange, model, user, tier)
+
+
+def expect_heard(exchange: Exchange, model: Provider, user: Identity, tier: str) -> None:
+    """The model was told who asks, once."""
     _, _, namespace, account = parts(user.username, ":", 4, "a ServiceAccount's name")
-    exchange.expect_backend_header(SHARED.name, "X-MaaS-Username", account)
-    record = exchange.expect_backend_header(SHARED.name, "X-MaaS-Tier", tier)
+    exchange.expect_backend_header(model.name, "X-MaaS-Username", account)
+    record = exchange.expect_backend_header(model.name, "X-MaaS-Tier", tier)
     groups = only(record.headers.all("x-maas-group"), "X-MaaS-Group")
     found = sorted(parsed(groups, "X-MaaS-Group"))
     wanted = ["system:authenticated", "system:serviceaccounts"]

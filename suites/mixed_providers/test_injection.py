@@ -2,10 +2,14 @@
 
 import pytest
 
-from fixtures.evidence import CLIENT
+from fixtures.evidence import BACKEND, CLIENT, Exchange, Record, expect
 from fixtures.evidence.requirements import requirement
+from fixtures.secrets import Secret
 from fixtures.stack import Identity, Provider, Stack
+from suites.mixed_providers.operations import each, received
 from suites.mixed_providers.providers import ANTHROPIC, EXTERNAL, LOCAL, OPENAI, VLLM
+
+FREE_REQUESTS = 5  # in two minutes
 
 
 @pytest.mark.parametrize(
@@ -38,6 +42,50 @@ def test_authorization_is_overridden_for_vllm(
     exchange.expect_status(200)
 
 
+@pytest.mark.parametrize(
+    "provider",
+    [
+        pytest.param(OPENAI, id="openai", marks=requirement("MP-29")),
+        pytest.param(ANTHROPIC, id="anthropic", marks=requirement("MP-32")),
+        pytest.param(VLLM, id="vllm", marks=requirement("MP-35")),
+    ],
+)
+def test_provider_key_by_every_operation(
+    stack: Stack, heavy_user: Identity, provider: Provider
+) -> None:
+    """The provider's own key once, no other's beside it, and the provider does not refuse it."""
+    for record in received(stack, provider, heavy_user):
+        expect_own_key(record, provider)
+
+
+def expect_own_key(record: Record, provider: Provider) -> None:
+    """It is under its header, once, and no other provider's is anywhere."""
+    bearer, asked = "Bearer " if provider is VLLM else "", f"{record.method} {record.path}"
+    values = record.headers.all(provider.key_header)
+    own = values == [bearer + provider.key.reveal()]
+    wanted = f"{provider.key_header}: the key of {provider}, once, by {asked}"
+    expect(own, BACKEND, wanted, f"{len(values)} values")
+    expect_no_other_key(record, provider)
+
+
+def expect_no_other_key(record: Record, provider: Provider) -> None:
+    """Of another provider."""
+    found = [one.name for one in EXTERNAL if one.key.reveal() in record.headers.text]
+    others = [one for one in found if one != provider.name]
+    expect(not others, BACKEND, f"no other key by {record.method} {record.path}", f"of {others}")
+
+
+@requirement("MP-36")
+@pytest.mark.parametrize("provider", [OPENAI, ANTHROPIC], ids=str)
+def test_key_of_the_client_is_replaced_by_every_operation(
+    stack: Stack, heavy_user: Identity, provider: Provider
+) -> None:
+    """Another's, which its own provider would take."""
+    other = ANTHROPIC if provider is OPENAI else OPENAI
+    for record in received(stack, provider, heavy_user, {provider.key_header: other.key.reveal()}):
+        expect_own_key(record, provider)
+
+
 @requirement("MP-36")
 @pytest.mark.parametrize("provider", [OPENAI, ANTHROPIC], ids=str)
 @pytest.mark.parametrize("name", ["X-Provider-Api-Key", "x-provider-api-key"])
@@ -68,10 +116,35 @@ def test_doubled_key_of_the_client_is_replaced(
 def test_no_key_is_visible_to_the_client(stack: Stack, alice: Identity, provider: Provider) -> None:
     """Neither in a good answer nor in a refusal."""
     for exchange in (stack.chat(provider, alice), stack.chat(provider)):
-        seen = f"{exchange.response.headers.raw} {exchange.response.text}"
-        for one in EXTERNAL:
-            visible = one.key.reveal() in seen
-            exchange.expect(CLIENT, not visible, "no provider key", f"the key of {one}")
+        expect_no_key(exchange)
+
+
+def expect_no_key(exchange: Exchange) -> None:
+    """In no header and nowhere in the body."""
+    seen = f"{exchange.response.headers.raw} {exchange.response.text}"
+    for one in EXTERNAL:
+        visible = one.key.reveal() in seen
+        exchange.expect(CLIENT, not visible, "no provider key", f"the key of {one}")
+
+
+@requirement("MP-37")
+def test_no_key_is_visible_in_any_answer(
+    stack: Stack, alice: Identity, heavy_user: Identity, provider: Provider
+) -> None:
+    """Of each operation; of the provider's errors; of what nobody serves; and of the gateway's
+    refusals of who is nobody, or asks too often."""
+    for exchange in each(stack, provider, heavy_user):
+        expect_no_key(exchange)
+    if not stack.is_real(provider):
+        for status in (400, 401, 403, 429, 500, 503):
+            answer = stack.chat(provider, heavy_user, recorder={"status": status})
+            answer.expect(CLIENT, answer.status >= 400, "an error", f"status {answer.status}")
+            expect_no_key(answer)
+    expect_no_key(stack.models(provider, Identity(Secret("of-nobody"))).expect_status(401))
+    expect_no_key(stack.send("GET", f"{provider.path}/nothing", heavy_user))
+    answers = [stack.models(provider, alice) for _ in range(FREE_REQUESTS + 1)]
+    expect_no_key(answers[-1].expect_status(429))
+    expect_no_key(stack.chat(provider, alice).expect_status(429))
 
 
 @requirement("MP-41")
@@ -83,6 +156,18 @@ def test_local_model_gets_no_provider_key(stack: Stack, alice: Identity) -> None
     assert record.headers.all("authorization") == [f"Bearer {alice.token.reveal()}"]
     for one in EXTERNAL:
         exchange.expect_nowhere(record, one.key.reveal(), f"the key of {one}")
+
+
+@requirement("MP-41")
+def test_local_model_gets_no_provider_key_by_any_operation(
+    stack: Stack, heavy_user: Identity
+) -> None:
+    for record in received(stack, LOCAL, heavy_user):
+        asked, found = f"{record.method} {record.path}", record.headers.all("x-provider-api-key")
+        expect(not found, BACKEND, f"no X-Provider-Api-Key by {asked}", f"{len(found)}")
+        own = record.headers.all("authorization") == [f"Bearer {heavy_user.token.reveal()}"]
+        expect(own, BACKEND, f"the MaaS token alone by {asked}", "another, or none")
+        expect_no_other_key(record, LOCAL)
 
 
 @requirement("MP-18")

@@ -23,6 +23,7 @@ from tests.mutants import (
     providers,
     strangers,
     upkeep,
+    whose,
 )
 from tests.mutants.deployment import MANIFESTS, options
 from tests.mutants.faults import FAULTS
@@ -44,6 +45,7 @@ MUTANTS = [
     *askers.MUTANTS,
     *upkeep.MUTANTS,
     *strangers.MUTANTS,
+    *whose.MUTANTS,
 ]
 
 

@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._handle()
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
+    do_HEAD = do_OPTIONS = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -351,7 +351,8 @@ class Handler(BaseHTTPRequestHandler):
         self._begin(
             status, {"content-type": kind, **packed, "content-length": str(len(data))}, data
         )
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def _begin(self, status: int, headers: dict[str, str], data: bytes) -> None:
         self.entry["answer"] = hashlib.sha256(data).hexdigest()
