@@ -15,6 +15,7 @@ from tests.mutants import (
     askers,
     changes,
     dual_gateway,
+    elements,
     external_models,
     hardening,
     maas_gateway,
@@ -44,6 +45,7 @@ MUTANTS = [
     *askers.MUTANTS,
     *upkeep.MUTANTS,
     *strangers.MUTANTS,
+    *elements.MUTANTS,
 ]
 
 

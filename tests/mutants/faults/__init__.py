@@ -85,6 +85,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     listings,
     maas_gateway,
     maas_gateway_limits,
+    metered_elements,
     metering_everywhere,
     mixed_providers,
     moments,
