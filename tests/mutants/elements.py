@@ -1,5 +1,7 @@
-"""Defects of limits at one element alone: one tier on one route, one model, one way to answer."""
+"""Defects of limits and of the router at one element alone: one tier on one route, one model, one
+decision, one kind of conversation."""
 
+from tests.mutants.dual_gateway import dg
 from tests.mutants.hardening import hd
 from tests.mutants.maas_gateway import mg
 from tests.mutants.mutant import Mutant, at
@@ -23,4 +25,24 @@ MUTANTS = [
     Mutant("a-new-token-has-a-new-budget", hd(130), at=at("routes")),
     Mutant("one-operation-is-refused-when-it-was-answered", hd(55, 79), at=at("operations")),
     Mutant("large-streams-of-one-model-are-cut", hd(105), hd(55), at=at("routes")),
+    # how a model is chosen
+    Mutant("whoever-speaks-last-decides", dg(55)),
+    Mutant("words-with-a-space-are-none", dg(56)),
+    Mutant("the-last-rule-that-matches-wins", dg(56)),
+    Mutant("auto-in-any-letters", dg(23), dg(56)),
+    Mutant("users-stay-with-their-first-model", dg(17), dg(18, 21, 56, 57)),
+    Mutant("one-tier-has-the-default-model", dg(17)),
+    Mutant("without-tls-the-default-model", dg(17)),
+    # what it has of the question
+    Mutant("one-decision-reasons-too", dg(18)),
+    Mutant("one-decisions-prompt-is-for-whole-answers", dg(18)),
+    Mutant("one-parameter-lost", dg(18)),
+    Mutant("one-parameter-for-each-decision", dg(18)),
+    Mutant("long-conversations-cut", dg(18)),
+    Mutant("letters-composed", dg(18)),
+    Mutant("addresses-masked", dg(18)),
+    Mutant("large-prompts-of-decisions-cut", dg(57)),
+    # what comes back
+    Mutant("the-decision-before-is-told", dg(21)),
+    Mutant("streams-of-decisions-are-tidied", dg(22), dg(21)),
 ]

@@ -92,6 +92,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     providers,
     refusals,
     restarts,
+    routed_elements,
     second_ways,
     shown,
     yesterday,
