@@ -13,7 +13,7 @@ MUTANTS = [
     Mutant("one-tier-has-anothers-tokens-on-one-route", hd(55), hd(130), at=at("tiers", "routes")),
     Mutant("one-tiers-requests-return-early-on-one-route", mg(24), windows=True),
     Mutant("one-tiers-tokens-return-late-on-one-route", mg(32), windows=True),
-    Mutant("tokens-are-forgotten-with-any-policy", mg(22, 25)),
+    Mutant("tokens-are-forgotten-with-any-policy", mg(25)),
     Mutant("errors-of-one-way-are-counted", mg(31), at=at("routes")),
     Mutant("cached-prompts-are-free", hd(55)),
     Mutant("a-usage-in-the-text-counts", hd(55)),
