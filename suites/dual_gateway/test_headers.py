@@ -72,28 +72,39 @@ def test_header_does_not_reach_vsr(vsr: Vsr, alice: Identity, header: tuple[str,
     exchange.expect(ROUTER, found == "-", f"no {name}", found)
 
 
+CHOSEN = pytest.mark.parametrize(
+    ("choice", "prompt", "model"),
+    [("auto", HELLO, MODEL_B), ("auto", MATHS, MODEL_A), (MODEL_B.model, HELLO, MODEL_B)],
+    ids=["default", "decided", "named"],
+)
+
+
 @requirement("DG-57")
-@pytest.mark.parametrize("choice", ["auto", MODEL_B.model])
-def test_headers_reach_the_model(vsr: Vsr, alice: Identity, choice: str) -> None:
+@CHOSEN
+def test_headers_reach_the_model(
+    vsr: Vsr, alice: Identity, choice: str, prompt: str, model: Provider
+) -> None:
     """The client's, each once and as it is, and besides them only what gateways and vSR say."""
-    exchange = vsr.ask(alice, HELLO, unchanged.ASKED, model=choice).expect_status(200)
-    record = exchange.expect_backend_received(MODEL_B.name)
+    exchange = vsr.ask(alice, prompt, unchanged.ASKED, model=choice).expect_status(200)
+    record = exchange.expect_backend_received(model.name)
     unchanged.expect_asked(exchange, record, ENDPOINT, SELECTED)
     unchanged.expect_host_kept(exchange, record)
 
 
 @requirement("DG-21")
-@pytest.mark.parametrize("status", [200, 429, 503])
+@CHOSEN
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-def test_headers_of_the_answer_return(vsr: Vsr, alice: Identity, status: int, stream: bool) -> None:
+def test_headers_of_the_answer_return(
+    vsr: Vsr, alice: Identity, choice: str, prompt: str, model: Provider, stream: bool
+) -> None:
     """The model's, each as it is and as often as it came, besides them only what gateways and vSR
-    say, and the model's bytes."""
-    wish = {"headers": unchanged.ANSWERED, **({} if status == 200 else {"status": status})}
-    exchange = vsr.ask(alice, HELLO, stream=stream, recorder=wish).expect_status(status)
-    record = exchange.expect_backend_received(MODEL_B.name)
-    unchanged.expect_answered(
-        exchange, record, unchanged.EVENTS if stream and status == 200 else unchanged.JSON, "x-vsr-"
-    )
+    say, and the model's bytes, whatever its status."""
+    for status in (200, 400, 429, 503):
+        wish = {"headers": unchanged.ANSWERED, **({} if status == 200 else {"status": status})}
+        exchange = vsr.ask(alice, prompt, model=choice, stream=stream, recorder=wish)
+        record = exchange.expect_status(status).expect_backend_received(model.name)
+        kind = unchanged.EVENTS if stream and status == 200 else unchanged.JSON
+        unchanged.expect_answered(exchange, record, kind, "x-vsr-")
 
 
 @requirement("DG-34")

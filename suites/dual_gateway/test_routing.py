@@ -7,14 +7,26 @@ from typing import Any
 import pytest
 
 from fixtures.evidence import CLIENT, MAAS, ROUTER, unchanged
-from fixtures.evidence.bodies import EDGES, SIZES, filled
+from fixtures.evidence.bodies import SIZES, filled
 from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.found import parsed
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, Identity, Provider, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider, Stack
+from fixtures.stack.gateways import MAAS_GATEWAY
+from fixtures.stack.surface import entrances
 from suites.dual_gateway import conversation
-from suites.dual_gateway.vsr import HELLO, MATHS, MODEL_A, MODEL_B, MODELS, NAMESPACE, UNROUTED, Vsr
+from suites.dual_gateway.vsr import (
+    HELLO,
+    MATHS,
+    MODEL_A,
+    MODEL_B,
+    MODELS,
+    NAMESPACE,
+    ROUTE,
+    UNROUTED,
+    Vsr,
+)
 
 PROMPTS = [
     (MATHS, MODEL_A),
@@ -27,7 +39,6 @@ PROMPTS = [
     (HELLO, MODEL_B),
     ("Přelož mi tuto větu 你好", MODEL_B),
 ]
-TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 
 
 @requirement("DG-16")
@@ -63,12 +74,15 @@ def test_prompt_in_parts_decides(vsr: Vsr, alice: Identity, prompt: str, model: 
 
 @requirement("DG-55")
 @pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
-@pytest.mark.parametrize("role", ["system", "assistant"])
+@pytest.mark.parametrize("role", ["system", "assistant", "tool"])
 def test_user_decides(vsr: Vsr, alice: Identity, role: str, prompt: str, model: Provider) -> None:
-    """The others say what would have gone to the other model, before and after."""
+    """The others, and the user before, say what would have gone to the other model, before the
+    user's last question and after it."""
     misleading = {MATHS: "Draft an invoice for my customers", HELLO: MATHS}[prompt]
-    said, asked = {"role": role, "content": misleading}, {"role": "user", "content": prompt}
-    for messages in ([said, asked], [said, said, asked]):
+    said, asked = conversation.by(role, misleading), conversation.user(prompt)
+    before = conversation.user(misleading)
+    for messages in ([*said, asked], [*said, *said, asked], [asked, *said], [before, *said, asked],
+                     [before, asked, *said, *said]):  # fmt: skip
         exchange = vsr.ask(alice, messages=messages).expect_status(200)
         exchange.expect_backend_received(model.name)
 
@@ -86,13 +100,32 @@ def test_meaning_decides(vsr: Vsr, alice: Identity, prompt: str) -> None:
 
 
 @requirement("DG-17")
-@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
-def test_selection_is_stable(
-    vsr: Vsr, alice: Identity, bob: Identity, prompt: str, model: Provider
-) -> None:
-    """Ten times, by two users."""
-    for user in (alice, bob) * 5:
-        vsr.ask(user, prompt).expect_backend_received(model.name)
+def test_selection_is_stable(vsr: Vsr, alice: Identity, bob: Identity) -> None:
+    """Five times, by two users, who ask one thing and then the other."""
+    for prompt, model in [(MATHS, MODEL_A), (HELLO, MODEL_B)] * 5:
+        for user in (alice, bob):
+            vsr.ask(user, prompt).expect_backend_received(model.name)
+
+
+@requirement("DG-17")
+@pytest.mark.parametrize("tier", ["free", "premium", "enterprise", "none"])
+def test_selection_is_the_same_for_every_user(kube: Kube, vsr: Vsr, tier: str) -> None:
+    """Of every tier, with no right to a model and with no tier, on each listener of the route."""
+    namespace = "conformance-strangers" if tier == "none" else f"{TIER_PREFIX}{tier}"
+    user = vsr.stack.account_token(namespace)
+    for tls in listeners(kube):
+        for prompt, model in [(MATHS, MODEL_A), (HELLO, MODEL_B)]:
+            vsr.ask(user, prompt, tls=tls).expect_status(200).expect_backend_received(model.name)
+
+
+def listeners(kube: Kube) -> list[bool]:
+    """Whether each listener of the gateway on which the route is has TLS (DG-42)."""
+    found = {
+        one.listener == "https"
+        for one in entrances(kube)
+        if one.gateway == MAAS_GATEWAY and one.route == f"{NAMESPACE}/{ROUTE}"
+    }
+    return sorted(found, reverse=True)
 
 
 @requirement("DG-17")
@@ -109,24 +142,6 @@ def test_requests_at_once_are_not_mixed_up(vsr: Vsr, alice: Identity, bob: Ident
 
 
 @requirement("DG-18")
-@pytest.mark.parametrize("name", ["auto", "MoM"])
-@pytest.mark.parametrize(("prompt", "model"), [(MATHS, MODEL_A), (HELLO, MODEL_B)], ids=["A", "B"])
-def test_model_is_rewritten(
-    vsr: Vsr, alice: Identity, prompt: str, model: Provider, name: str
-) -> None:
-    """`model` is the receiver's own name; the prompt and the parameters are the client's."""
-    asked = {"temperature": 0.25, "seed": 7, "stop": ["\n", "é"], "tools": [TOOL]}
-    exchange = vsr.ask(alice, prompt, model=name, **asked)
-    body = exchange.expect_backend_received(model.name).json
-    wanted = {"model": model.model, "max_tokens": 10, **asked}
-    found = {key: body.get(key) for key in wanted}
-    exchange.expect(ROUTER, found == wanted, f"a body with {wanted}", f"{found}")
-    said = body["messages"][-1]
-    exchange.expect(ROUTER, said == {"role": "user", "content": prompt}, prompt, f"{said}")
-    exchange.expect_status(200)
-
-
-@requirement("DG-18")
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("said", conversation.TALKS.values(), ids=conversation.TALKS)
 @pytest.mark.parametrize("model", ["auto", MODEL_B.model])
@@ -140,16 +155,6 @@ def test_conversation_is_kept(
     conversation.expect_kept(exchange, record, said)
     if model != "auto":
         unchanged.expect_body_kept(exchange, record)
-
-
-@requirement("DG-18")
-def test_decision_says_its_prompt(kube: Kube, vsr: Vsr, alice: Identity) -> None:
-    """The one that is configured, before the whole conversation."""
-    said = [*conversation.TALKS["turns"][1:], conversation.user(MATHS)]
-    exchange = vsr.ask(alice, messages=said).expect_status(200)
-    record = exchange.expect_backend_received(MODEL_A.name)
-    prompt = conversation.system(conversation.prompt_of(kube, "math_decision"))
-    conversation.expect_kept(exchange, record, [prompt, *said])
 
 
 @requirement("DG-19")
@@ -235,14 +240,20 @@ def test_stream_passes(vsr: Vsr, alice: Identity, prompt: str, model: Provider) 
 
 
 @requirement("DG-22")
-@pytest.mark.parametrize("name", ["auto", MODEL_B.model])
+@pytest.mark.parametrize(
+    ("name", "prompt", "model"),
+    [("auto", HELLO, MODEL_B), ("auto", MATHS, MODEL_A), (MODEL_B.model, HELLO, MODEL_B)],
+    ids=["default", "decided", "named"],
+)
 @pytest.mark.parametrize("sse", ["running", "nulls", "crlf", "tight", "named"])
-def test_streams_of_any_make_pass(vsr: Vsr, alice: Identity, name: str, sse: str) -> None:
+def test_streams_of_any_make_pass(
+    vsr: Vsr, alice: Identity, name: str, prompt: str, model: Provider, sse: str
+) -> None:
     """With usage in each event, or none, and however they are written: the model's bytes."""
     asked = {"stream": True, "stream_options": {"include_usage": True}}
     wish = {"sse": sse, "headers": unchanged.ANSWERED}
-    exchange = vsr.ask(alice, model=name, recorder=wish, **asked).expect_status(200)
-    record = exchange.expect_backend_received(MODEL_B.name)
+    exchange = vsr.ask(alice, prompt, model=name, recorder=wish, **asked).expect_status(200)
+    record = exchange.expect_backend_received(model.name)
     unchanged.expect_answered(exchange, record, unchanged.EVENTS, "x-vsr-")
 
 
@@ -252,6 +263,7 @@ UNROUTABLE: dict[str, Any] = {
     "unknown-model": {"model": "gpt-4", "messages": [{"role": "user", "content": HELLO}]},
     "longer-name": {"model": "Model-A2", "messages": [{"role": "user", "content": HELLO}]},
     "other-case": {"model": "model-a", "messages": [{"role": "user", "content": HELLO}]},
+    "auto-in-capitals": {"model": "AUTO", "messages": [{"role": "user", "content": HELLO}]},
     "empty-name": {"model": "", "messages": [{"role": "user", "content": HELLO}]},
     "no-model": {"messages": [{"role": "user", "content": HELLO}]},
     "no-prompt": {"model": "auto", "messages": []},
@@ -300,13 +312,6 @@ def test_large_bodies_pass(vsr: Vsr, alice: Identity, name: str) -> None:
             unchanged.expect_body_kept(exchange, record)
         answer = exchange.json["choices"][0]["message"]["content"]
         exchange.expect(CLIENT, answer == "x" * size, f"{size} letters", f"{len(answer)} letters")
-
-
-@requirement("DG-57")
-def test_end_of_a_long_prompt_decides(vsr: Vsr, alice: Identity) -> None:
-    """Only the last words of 64 KiB are of mathematics."""
-    prompt = f"{filled(EDGES[1]).decode()} {MATHS}"
-    vsr.ask(alice, prompt).expect_status(200).expect_backend_received(MODEL_A.name)
 
 
 @requirement("DG-57")

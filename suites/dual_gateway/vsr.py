@@ -37,13 +37,14 @@ class Vsr:
         prompt: str = HELLO,
         headers: dict[str, str] | None = None,
         recorder: Wish | None = None,
+        tls: bool = True,
         **more: Any,
     ) -> Exchange:
         """A chat completion, the choice of the model left to the router; `more` goes into the
         body and may say otherwise, and `recorder` is what the recording model is to answer."""
         message = {"role": "user", "content": prompt}
         body = {"model": "auto", "messages": [message], "max_tokens": 10, **more}
-        return self.send("POST", CHAT, user, body, headers, recorder=recorder)
+        return self.send("POST", CHAT, user, body, headers, tls, recorder=recorder)
 
     def send(
         self,

@@ -116,6 +116,13 @@ def talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
         yield Walker(stack, user)
 
 
+@pytest.fixture(scope="module")
+def other_talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
+    """One more of these, who asks for streams."""
+    with _member(kube, stack) as user:
+        yield Walker(stack, user)
+
+
 @pytest.fixture
 def neighbour(kube: Kube, stack: Stack) -> Iterator[Walker]:
     """Another one."""

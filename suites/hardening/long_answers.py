@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 
 from fixtures.found import only
+from fixtures.stack import MANY
 from suites.hardening.ways import Walker, Way
 
 LONG_SECONDS = 17.0  # Envoy's own timeout of a route is fifteen
@@ -38,12 +39,17 @@ class Lasted:
         return f"{kind} of {self.way}: {self.status}, {end} after {self.seconds:.1f} s"
 
 
-def lasted(walker: Walker, found: list[Way]) -> list[Lasted]:
-    """A whole answer and a stream on each way, all side by side: the model is silent for
-    LONG_SECONDS before the one, and after the other's first event."""
+def lasted(whole: Walker, streams: Walker, found: list[Way]) -> list[Lasted]:
+    """A whole answer for one and a stream for the other on each way, all side by side: the model is
+    silent for LONG_SECONDS before the one, and after the other's first event, and says that more
+    was used than anybody has."""
     asked = [(way, stream) for way in found for stream in (False, True)]
+
+    def done(one: tuple[Way, bool]) -> Lasted:
+        return _lasted(streams if one[1] else whole, *one)
+
     with ThreadPoolExecutor(len(asked) or 1) as pool:
-        return list(pool.map(lambda one: _lasted(walker, *one), asked))
+        return list(pool.map(done, asked))
 
 
 def _lasted(walker: Walker, way: Way, stream: bool) -> Lasted:
@@ -51,7 +57,8 @@ def _lasted(walker: Walker, way: Way, stream: bool) -> Lasted:
     more = _STREAM if stream else {}
     began = time.monotonic()
     status, seen = 0, b""
-    with walker.open(way, {"hang": LONG_SECONDS}, **more) as (request_id, answer):
+    wish = {"hang": LONG_SECONDS, "total_tokens": MANY}
+    with walker.open(way, wish, **more) as (request_id, answer):
         try:
             status = answer.status_code
             for piece in answer.iter_raw():

@@ -8,7 +8,7 @@ from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.stack import PATIENCE_SECONDS, Identity, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY
-from fixtures.stack.surface import entrances
+from fixtures.stack.surface import entrances, of_a_test
 from fixtures.waiting import ENFORCED_SECONDS, until
 
 ROUTE = ("gateway.networking.k8s.io/v1", "HTTPRoute")
@@ -46,6 +46,12 @@ def models(kube: Kube) -> dict[str, list[str]]:
         metadata = model["metadata"]
         found.setdefault(metadata["namespace"], []).append(metadata["name"])
     return found
+
+
+def behind_a_router(kube: Kube, route: ModelRoute) -> list[str]:
+    """The names by which the models of a router's namespace are asked for."""
+    there = kube.all(*MODEL, route.namespace)
+    return sorted(one["spec"]["model"]["name"] for one in there if not of_a_test(one))
 
 
 def model_of(stack: Stack, route: ModelRoute, user: Identity) -> str:

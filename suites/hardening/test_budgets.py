@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from fixtures.clusters import Access
@@ -20,8 +22,9 @@ from suites.hardening.budgets import (
 )
 from suites.hardening.everywhere import SHOWN, Question, written
 from suites.hardening.hosts import PORTS, SPELLINGS
+from suites.hardening.test_usage import expect_nothing_came
 from suites.hardening.ways import Way
-from suites.maas_gateway.test_limits import REQUESTS
+from suites.maas_gateway.tiers import REQUESTS
 
 FREE = "free"
 
@@ -36,18 +39,20 @@ def spread(asked: list[Written], count: int) -> list[Written]:
 def test_requests_are_limited(kube: Kube, access: Access, stack: Stack, tier: str) -> None:
     """A new user at each route, by another operation, method, listener or version each time: as
     many requests as the tier has, and no more."""
-    limit = REQUESTS[tier]
+    limit, past = REQUESTS[tier], f"conformance-{uuid.uuid4()}"
 
     def problem(one: Limited) -> str:
         with spender(kube, access, stack, tier, one.route) as user:
             passed, refused = user.spend(spread(one.written(), limit), limit)
             if refused is None or len(passed) != limit:
                 return f"{len(passed)} requests, then {refused}; the last {passed[-1:]}"
+            user.past = past
             more = [user.ask(one) for one in spread(one.written(), 3)]
             wrong = [f"past the limit {answer}" for answer in more if not answer.is_refusal]
             return "; ".join([*wrong, *filter(None, map(is_odd, [refused, *more]))])
 
     expect_at_each(limited(kube), f"{limit} requests and then 429", problem)
+    expect_nothing_came(kube, stack, past)
 
 
 def out_of_requests(user: Spender, one: Limited) -> str:
@@ -63,7 +68,9 @@ def test_no_spelling_has_a_budget_of_its_own(
 ) -> None:
     """A free user who has spent his requests as usual gets no more, by whatever operation, method,
     listener or version, nor under the name with a port; and by no other spelling of the path has he
-    an answer of its model: where that leads to another route, it has no key for it."""
+    an answer of its model: where that leads to another route, it has no key for it. What is refused
+    reaches nobody."""
+    past = f"conformance-{uuid.uuid4()}"
 
     def problem(one: Limited) -> str:
         ways = [way for way in all_ways if way.route == one.route]
@@ -71,7 +78,9 @@ def test_no_spelling_has_a_budget_of_its_own(
         with spender(kube, access, stack, FREE, one.route, model) as user:
             if wrong := out_of_requests(user, one):
                 return wrong
+            user.past = past
             answers = [user.ask(asked) for asked in one.written()]
+            user.past = ""
             got = [str(answer) for answer in answers if not answer.is_refusal]
             usual = one.usual
             ports = [user.ask(spelled(usual, spell(usual.host))) for spell in PORTS.values()]
@@ -83,6 +92,7 @@ def test_no_spelling_has_a_budget_of_its_own(
             return "; ".join([*got, *filter(None, odd)][:SHOWN])
 
     expect_at_each(limited(kube), "429 for all that is asked past the limit", problem)
+    expect_nothing_came(kube, stack, past)
 
 
 def spelled(asked: Question, host: str = "", path: str = "") -> Written:

@@ -32,7 +32,7 @@ def chat(stack: Stack, asked: Question, user: Identity, used: object = 1) -> Exc
 def on_each_way(kube: Kube, stack: Stack, tier: str, told: Told, together: int) -> None:
     """A new user of a tier on each way that it has, and nothing wrong with any of them."""
     first = stack.account_token(f"{TIER_PREFIX}{tier}")
-    ways = [one for one in questions(kube, stack, first, [CHAT]) if not one.streamed]
+    ways = [one for one in questions(kube, stack, first, [CHAT]) if one.is_usual]
     expect(len(ways) > 1, CLIENT, "ways to models on which budgets are counted", f"{ways}")
 
     def wrong(way: Question) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fixtures.evidence import BACKEND, CLIENT, MAAS, HopMismatch, Record, expect, unchanged
+from fixtures.evidence import BACKEND, CLIENT, HopMismatch, Record, expect, unchanged
 from fixtures.evidence.bodies import filled
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
@@ -18,7 +18,6 @@ from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Sent, Stack
 from suites.dual_gateway import conversation
 from suites.dual_gateway.vsr import MATHS
-from suites.hardening.long_answers import LONG_SECONDS, lasted
 from suites.hardening.routes import ROUTER
 from suites.hardening.test_identity import FORGED, spellings
 from suites.hardening.ways import Walker, Way, expect_on_each, recorders
@@ -30,18 +29,6 @@ LIES = {**FORGED, "X-MaaS-Tier": "premium"}
 MORE_LIES = {**LIES, EXECUTED: "the-dearest", "X-MaaS-Subscription": "the-dearest"}
 STATUSES = (400, 401, 403, 404, 429, 500, 502, 503, 504)
 LARGE = 2 << 20  # bytes
-
-
-@requirement("HD-62")
-@pytest.mark.window(LONG_SECONDS)
-def test_long_answers_are_not_cut(walker: Walker, all_ways: list[Way]) -> None:
-    """All at once."""
-    asked = [way for way in all_ways if not way.inner]
-    shut = [str(way) for way in asked if way.shut]
-    found = lasted(walker, [way for way in asked if not way.shut])
-    wrong = [str(one) for one in found if not one.is_served]
-    expect(bool(found), MAAS, "ways to recorders", "none")
-    expect(not (shut or wrong), CLIENT, f"whole answers after {LONG_SECONDS} s", f"{shut} {wrong}")
 
 
 def record_of(walker: Walker, way: Way, exchange: Any) -> Record:

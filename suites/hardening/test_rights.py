@@ -59,7 +59,7 @@ def let_in(stack: Stack, user: Identity, models: dict[str, list[str]]) -> list[s
     return found
 
 
-@requirement("HD-121")
+@requirement("HD-110")
 def test_a_right_is_to_use_that_model(kube: Kube, stack: Stack) -> None:
     """Who has nearly the right to each model, in every way at once, may use none; with it, each."""
     models, user = models_by_namespace(kube), stack.account_token(STRANGERS)
@@ -106,7 +106,7 @@ def expect_told(exchange: Exchange, tier: str, user: Identity) -> None:
     exchange.expect(BACKEND, f"{TIER_PREFIX}{tier}" in groups, f"the {tier} tier's group", groups)
 
 
-@requirement("HD-122")
+@requirement("HD-111")
 @pytest.mark.parametrize(("premium", "free", "first"), ALIKE.values(), ids=ALIKE)
 def test_what_is_remembered_is_of_one_user(
     kube: Kube, stack: Stack, premium: str, free: str, first: str

@@ -13,7 +13,7 @@ from fixtures.evidence import BACKEND, CLIENT, Exchange, Record, unchanged
 from fixtures.evidence.bodies import filled
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, ECHO
+from fixtures.stack import CHAT, ECHO, Wish
 from fixtures.stack.gateways import MAAS_GATEWAY
 from manifests import Object
 from suites.hardening.routes import ROUTE, ROUTER
@@ -226,3 +226,29 @@ def test_packed_answers_and_comments_come_back(walker: Walker, all_ways: list[Wa
         streamed.expect(CLIENT, same, "every line of the stream", shown)
 
     expect_on_each(all_ways, "packed answers and comments as they were", told(problem))
+
+
+# Beyond every buffer but the router's own, in one piece, and in many.
+LONG_ANSWERS: dict[str, Wish] = {
+    "whole": {"letters": 300_000},
+    "one event": {"letters": 300_000},
+    "many events": {"text": "word " * 500},
+}
+
+
+@requirement("HD-105")
+@pytest.mark.parametrize("kind", LONG_ANSWERS)
+def test_large_answers_come_back(walker: Walker, all_ways: list[Way], kind: str) -> None:
+    """Every byte of them."""
+    more = {} if kind == "whole" else {"stream": True, "stream_options": {"include_usage": True}}
+
+    def problem(way: Way) -> None:
+        for operation in way.operations:
+            wish = {**LONG_ANSWERS[kind], "usage": {"total_tokens": 1}}
+            exchange = walker.ask(way, wish, operation=operation, **more).expect_status(200)
+            record = record_of(walker, way, exchange)
+            same = hashlib.sha256(exchange.response.content).hexdigest() == record.answer
+            shown = f"{len(exchange.response.content)} bytes, others"
+            exchange.expect(CLIENT, same, "the model's own bytes", shown)
+
+    expect_on_each(all_ways, "each large answer as it was said", told(problem))

@@ -50,7 +50,7 @@ def asked_of(way: Way) -> Provider:
     return Provider(str(way), way.model, way.route.path, "", way.route.namespace, "")
 
 
-@requirement("HD-120")
+@requirement("HD-109")
 def test_keys_are_their_providers_alone(kube: Kube, walker: Walker, all_ways: list[Way]) -> None:
     """By every operation and method, on both listeners: whoever receives it."""
     there = recorders(kube)
@@ -105,7 +105,7 @@ def test_identity_however_it_is_asked(
     expect_on_each(asked, "the user's own name, tier and groups", told(problem), 1)
 
 
-@requirement("HD-120")
+@requirement("HD-109")
 def test_keys_however_it_is_asked(
     walker: Walker, all_ways: list[Way], gateways: dict[str, httpx.Client]
 ) -> None:

@@ -31,7 +31,11 @@ from fixtures.stack.grants import granted
 from fixtures.stack.surface import entrances, of_a_test
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from manifests import Object
+<<<<<<< HEAD
 from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes, models
+=======
+from suites.hardening.routes import ModelRoute, behind_a_router, model_of, model_routes
+>>>>>>> redlim
 
 PROGRAM = "recording-provider"  # the ConfigMap that recorders run
 COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
@@ -154,8 +158,7 @@ def _models(kube: Kube, walker: Walker, route: ModelRoute) -> list[str]:
         return [f"no model ({error})"]
     if route.path:
         return [own]
-    there = kube.all(*MODEL, route.namespace)
-    return [own, *sorted(one["spec"]["model"]["name"] for one in there)]
+    return [own, *behind_a_router(kube, route)]
 
 
 def _walked(walker: Walker, way: Way, known: list[Provider]) -> Way | None:

@@ -1,9 +1,9 @@
 """Request limits and token limits by tier, at their boundaries and for their whole windows."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
@@ -17,12 +17,12 @@ from fixtures.stack import Identity, Stack
 from fixtures.stack.local_models import local_model
 from fixtures.stack.windows import refused_shortly_before
 from fixtures.waiting import SETTLED_SECONDS, wait_until
+from suites.maas_gateway.everywhere import Spender, side_by_side, spenders
 from suites.maas_gateway.models import SHARED
+from suites.maas_gateway.tiers import REQUEST_WINDOW, REQUESTS, TOKEN_WINDOW, TOKENS
 
 UserOf = Callable[[str], Identity]
-REQUEST_WINDOW, TOKEN_WINDOW = 120, 60
-REQUESTS = {"free": 5, "premium": 20, "enterprise": 50}
-TOKENS = {"free": 100, "premium": 50_000, "enterprise": 100_000}
+MANY_SECONDS = 8.0  # before a window's end: of all tiers on all ways
 
 
 def using(stack: Stack, user: Identity, tokens: int) -> Exchange:
@@ -92,10 +92,9 @@ def test_request_limit_is_per_user(stack: Stack, alice: Identity, bob: Identity)
     stack.models(SHARED, alice).expect_status(429)
 
 
-@requirement("MG-22")
-def test_other_policies_give_nothing_back(stack: Stack, kube: Kube, alice: Identity) -> None:
-    """Limits are written anew when any policy comes or goes; what was counted stays counted."""
-    exhaust(stack, alice)
+@contextlib.contextmanager
+def another_policy(kube: Kube) -> Iterator[None]:
+    """A model with a limit of its own; both are gone at the end, and limits written anew twice."""
     with local_model(kube, SHARED.namespace) as model:
         target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute",
                   "name": f"{model.name}-kserve-route"}  # fmt: skip
@@ -107,9 +106,26 @@ def test_other_policies_give_nothing_back(stack: Stack, kube: Kube, alice: Ident
             "spec": {"targetRef": target, "limits": limits},
         }
         kube.wait_done([kube.apply(policy)])
-        stack.models(SHARED, alice).expect_status(429)
+        yield
         kube.delete("kuadrant.io/v1", "RateLimitPolicy", model.namespace, model.name)
+
+
+@requirement("MG-22")
+def test_other_policies_give_nothing_back(stack: Stack, kube: Kube, alice: Identity) -> None:
+    """Limits are written anew when any policy comes or goes; what was counted stays counted."""
+    exhaust(stack, alice)
+    with another_policy(kube):
+        stack.models(SHARED, alice).expect_status(429)
     stack.models(SHARED, alice).expect_status(429)
+
+
+@requirement("MG-25")
+def test_other_policies_give_no_tokens_back(stack: Stack, kube: Kube, alice: Identity) -> None:
+    """The same of tokens."""
+    using(stack, alice, TOKENS["free"]).expect_status(200)
+    with another_policy(kube):
+        using(stack, alice, 1).expect_status(429)
+    using(stack, alice, 1).expect_status(429)
 
 
 @requirement("MG-23")
@@ -121,24 +137,20 @@ def test_refused_request_uses_no_tokens(stack: Stack, alice: Identity) -> None:
 
 
 @requirement("MG-24")
-@pytest.mark.window(120)
-def test_requests_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
-    """A user of each tier, all waiting together: the last requests come at half time, are refused
-    shortly before two minutes after the first are over, and then served again."""
-    users = [(user_of(tier), limit) for tier, limit in REQUESTS.items()]
+@pytest.mark.window(REQUEST_WINDOW)
+def test_requests_return_after_the_window(kube: Kube, stack: Stack) -> None:
+    """A user of each tier on each way, all waiting together: the last requests come at half time,
+    are refused shortly before two minutes after the first are over, and then served again."""
+    users = spenders(kube, stack)
     began = time.monotonic()
-    for user, _ in users:
-        hit(stack, user, 1)
+    side_by_side(users, lambda one: one.hit(1))
     counted = time.monotonic()  # the first hits were counted between `began` and now
     wait_until(began + REQUEST_WINDOW / 2)
-    for user, limit in users:
-        hit(stack, user, limit - 1)
-        stack.models(SHARED, user).expect_status(429)
-    asked = [partial(stack.models, SHARED, user) for user, _ in users]
-    refused_shortly_before(began + REQUEST_WINDOW, asked)
+    side_by_side(users, lambda one: one.hit(REQUESTS[one.tier] - 1))
+    side_by_side(users, lambda one: one.use().expect_status(429))
+    refused_shortly_before(began + REQUEST_WINDOW, [one.use for one in users], MANY_SECONDS)
     wait_until(counted + REQUEST_WINDOW + 1)
-    for user, _ in users:
-        hit(stack, user, 2)
+    side_by_side(users, lambda one: one.hit(2))
 
 
 @pytest.mark.parametrize(
@@ -234,26 +246,39 @@ def test_errors_and_listings_consume_no_tokens(stack: Stack, alice: Identity) ->
     using(stack, alice, 1).expect_status(200)
 
 
+@requirement("MG-31")
+def test_errors_consume_no_tokens_on_any_way(kube: Kube, stack: Stack) -> None:
+    """After two of them a new user of each tier has his whole budget."""
+
+    def spend(one: Spender) -> None:
+        for status in (429, 500):
+            one.use(status=status).expect_status(status)
+        for tokens in (TOKENS[one.tier] - 1, 1):
+            one.use(tokens).expect_status(200)
+
+    side_by_side(spenders(kube, stack), spend)
+
+
 @requirement("MG-32")
-@pytest.mark.window(60)
-def test_tokens_return_after_the_window(stack: Stack, user_of: UserOf) -> None:
-    """A user of each tier, all waiting together: half of the budget is used at half time, the next
-    request refused shortly before a minute after the first is over, and then the whole budget is
-    there again."""
-    users = [(user_of(tier), budget) for tier, budget in TOKENS.items()]
+@pytest.mark.window(TOKEN_WINDOW)
+def test_tokens_return_after_the_window(kube: Kube, stack: Stack) -> None:
+    """A user of each tier on each way, all waiting together: half of the budget is used at half
+    time, the next request refused shortly before a minute after the first is over, and then the
+    whole budget is there again."""
+    users = spenders(kube, stack)
+
+    def half(one: Spender) -> None:
+        one.use(TOKENS[one.tier] // 2).expect_status(200)
+
     began = time.monotonic()
-    for user, budget in users:
-        using(stack, user, budget // 2).expect_status(200)
+    side_by_side(users, half)
     counted = time.monotonic()  # the usage was counted between `began` and now
     wait_until(began + TOKEN_WINDOW / 2)
-    for user, budget in users:
-        using(stack, user, budget // 2).expect_status(200)
-    asked = [partial(using, stack, user, 1) for user, _ in users]
-    refused_shortly_before(began + TOKEN_WINDOW, asked)
+    side_by_side(users, half)
+    refused_shortly_before(began + TOKEN_WINDOW, [one.use for one in users], MANY_SECONDS)
     wait_until(counted + TOKEN_WINDOW + 1)
-    for user, budget in users:
-        using(stack, user, budget - 1).expect_status(200)
-        using(stack, user, 1).expect_status(200)
+    side_by_side(users, lambda one: one.use(TOKENS[one.tier] - 1).expect_status(200))
+    side_by_side(users, lambda one: one.use().expect_status(200))
 
 
 @requirement("MG-56")

@@ -41,7 +41,7 @@ MUTANTS = [
     # what vSR decides and does
     Mutant("router-says-nothing", dg(6, 21), dg(36)),
     Mutant("decisions-inverted", dg(16), BY_PROMPT),
-    Mutant("first-message-decides", dg(16), dg(55)),
+    Mutant("first-message-decides", dg(16), dg(18, 55)),
     Mutant("system-message-decides", dg(55)),
     Mutant("parts-of-words-match", dg(56)),
     Mutant("router-answers-400", dg(56), apart=frozenset({"named-model-written-anew"})),

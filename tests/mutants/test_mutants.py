@@ -15,6 +15,7 @@ from tests.mutants import (
     askers,
     changes,
     dual_gateway,
+    elements,
     external_models,
     hardening,
     maas_gateway,
@@ -46,6 +47,7 @@ MUTANTS = [
     *upkeep.MUTANTS,
     *strangers.MUTANTS,
     *whose.MUTANTS,
+    *elements.MUTANTS,
 ]
 
 
