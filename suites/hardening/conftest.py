@@ -119,7 +119,7 @@ def talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
 @pytest.fixture(scope="module")
 def other_talker(kube: Kube, stack: Stack) -> Iterator[Walker]:
     """One more of these, who asks for streams."""
-    with _member(kube, stack) as user:
+    with member_of(kube, stack) as user:
         yield Walker(stack, user)
 
 

@@ -31,11 +31,13 @@ from fixtures.stack.grants import granted
 from fixtures.stack.surface import entrances, of_a_test
 from fixtures.waiting import ENFORCED_SECONDS, REQUEST_SECONDS, WaitTimeout, patiently, until
 from manifests import Object
-<<<<<<< HEAD
-from suites.hardening.routes import MODEL, ModelRoute, model_of, model_routes, models
-=======
-from suites.hardening.routes import ModelRoute, behind_a_router, model_of, model_routes
->>>>>>> redlim
+from suites.hardening.routes import (
+    ModelRoute,
+    behind_a_router,
+    model_of,
+    model_routes,
+    models,
+)
 
 PROGRAM = "recording-provider"  # the ConfigMap that recorders run
 COMPLETIONS, EMBEDDINGS = "/v1/completions", "/v1/embeddings"
