@@ -132,11 +132,11 @@ def test_port_that_refuses(asking: Asking, backends: Backends) -> None:
 @pytest.mark.window(LONG_SECONDS)
 def test_long_answers_are_cut(kube: Kube, stack: Stack, decide: Decision) -> None:
     """After Envoy's fifteen seconds, on each way through the egress gateway, or not at all."""
-    walker = Walker(stack, stack.account_token(f"{TIER_PREFIX}enterprise"))
-    there = ways(kube, walker, inner_alone=True)
-    found = lasted(walker, [way for way in there if not way.shut])
-    assert any(one.way.route.path == SIMULATOR.path for one in found), f"{found}"
-    strange = [str(one) for one in found if not (one.is_served or is_cut(one))]
+    one, other = (Walker(stack, stack.account_token(f"{TIER_PREFIX}enterprise")) for _ in range(2))
+    there = ways(kube, one, inner_alone=True)
+    found = lasted(one, other, [way for way in there if not way.shut])
+    assert any(each.way.route.path == SIMULATOR.path for each in found), f"{found}"
+    strange = [str(each) for each in found if not (each.is_served or is_cut(each))]
     expect(not strange, EGRESS, "whole answers, or 504 and cut streams after 15 s", f"{strange}")
     decide(PRESENT if any(map(is_cut, found)) else CLOSED)
 

@@ -59,9 +59,9 @@ class Whole:
 
 
 class _Undeterred(Asker):
-    def _answered(self, one: Question, sent: list[tuple[str, str]]) -> Answered:
+    def _answered(self, one: Question, sent: list[tuple[str, str]], size: int) -> Answered:
         try:
-            return super()._answered(one, sent)
+            return super()._answered(one, sent, size)
         except httpx.TransportError as error:
             return Answered.missing(one, error)
 
