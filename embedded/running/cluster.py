@@ -81,6 +81,7 @@ def _lifeline(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 async def _parts(
     config: Config, zygote: Zygote, network: net.Network, state: State, stop: asyncio.Event
 ) -> AsyncIterator[None]:
+    deploys = render(Path(config.kustomization)) if config.kustomization else []
     authority = Authority()
     certificate = authority.certificate.decode()
     key = await asyncio.to_thread(rsa.generate_private_key, 65537, 2048)
@@ -112,18 +113,25 @@ async def _parts(
         "node": kubelet.run,
     }
     tasks = [asyncio.create_task(keep_running(name, part)) for name, part in parts.items()]
-    _deploy_platform(api, authority, certificate)
-    deploys = render(Path(config.kustomization)) if config.kustomization else []
-    apply_all(api, deploys, certificate, SUITE)
-    address = f"https://{network.api}:{net.API_PORT}"
-    _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
-    resolver = f"{network.dns}:{net.DNS_PORT}"
-    deployed = [list(identity(one)) for one in deploys]
-    state.write_info(
-        Info(os.getpid(), started(os.getpid()), address, resolver, DOMAIN, config.made_of, deployed)
-    )
-    serving.add_done_callback(lambda _: stop.set())
     try:
+        _deploy_platform(api, authority, certificate)
+        apply_all(api, deploys, certificate, SUITE)
+        address = f"https://{network.api}:{net.API_PORT}"
+        _write_access(state, address, admin_token, authority.certificate, tokens.signing_key)
+        resolver = f"{network.dns}:{net.DNS_PORT}"
+        deployed = [list(identity(one)) for one in deploys]
+        state.write_info(
+            Info(
+                os.getpid(),
+                started(os.getpid()),
+                address,
+                resolver,
+                DOMAIN,
+                config.made_of,
+                deployed,
+            )
+        )
+        serving.add_done_callback(lambda _: stop.set())
         yield
     finally:
         if serving.done():

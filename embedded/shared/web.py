@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 
 # asyncio's own loop, also where uvloop is there, which uvicorn would take: on uvloop 0.23 an API
-# server died in the midst of a run, of memory freed twice, of a size that its transports have
+# server died twice in the midst of a run, of memory freed twice, of a size that its transports have
 # (MagicStack/uvloop issue 706 is open).
 LOOP = "asyncio"
 # A Go server closes no idle connection of its own accord. uvicorn does so after five seconds, and

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from fixtures.evidence import MAAS, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
@@ -33,6 +35,7 @@ def shown(kube: Kube) -> dict[str, dict[str, str]]:
 
 
 @requirement("MG-7")
+@pytest.mark.at_rest
 def test_every_policy_is_enforced(kube: Kube) -> None:
     """Accepted and Enforced, all at one time; for a moment one may not be, while routes come and
     go."""

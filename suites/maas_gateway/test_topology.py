@@ -223,6 +223,7 @@ def test_listener_refuses_a_route(kube: Kube, namespace: str) -> None:
 
 
 @requirement("MG-7")
+@pytest.mark.at_rest
 @pytest.mark.parametrize(
     ("api_version", "kind", "name"),
     [

@@ -244,6 +244,19 @@ def test_bad_usage_is_one_clear_line(words: list[str], says: str) -> None:
     assert done.stderr.strip() == f"embedded: {says}"
 
 
+def test_a_refused_object_is_one_clear_line(tmp_path: Path) -> None:
+    """In the API server's words, and nothing of what had been opened by then."""
+    (tmp_path / "kustomization.yaml").write_text("resources: [odd.yaml]\n")
+    (tmp_path / "odd.yaml").write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: A B}}\n")
+    done = embedded("up", "-k", str(tmp_path), "--name", "never")
+    assert done.returncode == 1
+    wanted = (
+        "embedded: cluster 'never' did not start: ConfigMap \"A B\" is invalid: metadata.name: "
+    )
+    assert done.stderr.startswith(wanted), done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_no_envoy_is_one_clear_line(name: str, tmp_path: Path) -> None:
     """Without the package and without `envoy` on PATH."""
     (tmp_path / "sitecustomize.py").write_text(

@@ -142,6 +142,16 @@ def test_second_policy_on_a_target_is_conflicted(cluster: Cluster, namespace: st
     wait_for(cluster, "ratelimitpolicy/first", namespace, "Enforced=True/Enforced")
 
 
+def test_status_says_once_of_which_generation_it_is(cluster: Cluster, namespace: str) -> None:
+    """As Kuadrant 1.4 does on Kind: the status, and none of its conditions."""
+    applied(cluster, route("web", namespace), policy("RateLimitPolicy", "own", namespace, "web"))
+    wait_for(cluster, "ratelimitpolicy/own", namespace, "Enforced=True/Enforced")
+    words = ("get", "ratelimitpolicy", "own", "-n", namespace, "-o", "json")
+    found = json.loads(cluster.kubectl(*words))
+    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    assert not [one for one in found["status"]["conditions"] if "observedGeneration" in one]
+
+
 def test_wrong_predicate_is_not_enforced(cluster: Cluster, namespace: str) -> None:
     """CEL that does not compile stays Accepted, and is Enforced=False."""
     limit = {"rates": [{"limit": 1, "window": "1m"}], "when": [{"predicate": "auth.identity.=="}]}

@@ -3,7 +3,6 @@
 from tests.mutants.mutant import Mutant, at, ids
 
 SLOW_AUTHORINO = "five-reviews-a-second"  # what is to be asked at once takes its time
-MIXED = "headers-of-the-request-before"  # whose accounts are whose, nobody knows
 
 
 def hd(*numbers: int) -> frozenset[str]:
@@ -78,12 +77,12 @@ MUTANTS = [
     Mutant("what-is-taken-back-stays", hd(40), hd(*range(1, 200))),
     Mutant("left-streams-keep-their-places", hd(49)),
     *(
-        Mutant(name, hd(), outcomes={"HD-47": "present"}, apart=frozenset({SLOW_AUTHORINO, MIXED}))
+        Mutant(name, hd(), outcomes={"HD-47": "present"}, alone=True)
         for name in ("new-accounts-unseen", "ended-accounts-seen")
     ),
     Mutant("models-not-asked", hd(), outcomes={"HD-48": "closed"}),
     Mutant(SLOW_AUTHORINO, hd(), outcomes={"HD-35": "present"}),
-    Mutant(MIXED, hd(37)),
+    Mutant("headers-of-the-request-before", hd(37)),
     # Also what maas-api is told of who asks.
     Mutant("a-fiftieth-without-headers", hd(37), hd(21, 47)),
     Mutant(

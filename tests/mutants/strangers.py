@@ -25,6 +25,7 @@ MUTANTS = [
     Mutant("one-service-on-its-nodes", hd(107), at=at("objects")),
     Mutant("another-gateway-leads-to-maas-api", hd(107), at=at("routes")),
     Mutant("free-accounts-read-secrets", hd(108), at=at("tiers", "objects")),
+    Mutant("premium-accounts-reach-services", hd(108), at=at("tiers", "objects")),
     Mutant("keys-are-listed-for-whom-one-says", hd(21)),
     Mutant("one-listing-is-not-filtered", ids("MG", 36)),
     # between the client and a model
