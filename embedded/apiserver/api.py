@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from embedded.apiserver import admission, apply, patch, selectors, status
+from embedded.apiserver.applied import Applied
 from embedded.apiserver.decoding import Options, decode, without_nulls
 from embedded.apiserver.resources import Registry, Resource, from_crd
 from embedded.apiserver.store import Store
@@ -44,6 +45,7 @@ class Api:
         self.store = Store()
         self.registry = Registry()
         self._admitters = admitters
+        self._applied = Applied()
 
     # -- reading ------------------------------------------------------------------------
 
@@ -287,7 +289,25 @@ class Api:
         if not isinstance(applied, dict):
             raise status.bad_request("error decoding YAML: the body is not an object")
         key = (namespace if resource.namespaced else "", name)
+        place, how = (resource.id, key), (applied, options, version, subresource)
         live = self.store.get(resource.id, key)
+        if live and self._applied.is_in(place, live, *how):
+            return live
+        stored = self._merge(resource, version, live, key, applied, options, subresource)
+        self._applied.remember(place, stored, *how)
+        return stored
+
+    def _merge(
+        self,
+        resource: Resource,
+        version: str,
+        live: Object | None,
+        key: tuple[str, str],
+        applied: Object,
+        options: Options,
+        subresource: str,
+    ) -> Object:
+        namespace, name = key
         schema = resource.versions[version].root
         blank: Object = {"metadata": {}}
         checked = decode(resource, version, applied, options)
@@ -350,6 +370,7 @@ class Api:
 
     def _remove(self, resource: Resource, obj: Object) -> Object:
         gone = self.store.remove(resource.id, _key(obj))
+        self._applied.forget((resource.id, _key(obj)))
         if resource.plural == "customresourcedefinitions":
             group, plural = obj["spec"]["group"], obj["spec"]["names"]["plural"]
             for instance in list(self.store.objects((group, plural))):

@@ -35,6 +35,8 @@ class Store:
 
     def __init__(self) -> None:
         self.revision = 0
+        # The last at which an object came, went or changed its owners.
+        self.owned_revision = 0
         self._objects: dict[tuple[str, str], dict[Key, Object]] = defaultdict(dict)
         self._history: dict[tuple[str, str], deque[Event]] = defaultdict(
             lambda: deque(maxlen=HISTORY)
@@ -75,6 +77,8 @@ class Store:
         self._history[resource].append(event)
         for queue in self._watchers[resource]:
             queue.put_nowait(event)
+        if event.type != "MODIFIED" or _owners(event.object) != _owners(event.old or {}):
+            self.owned_revision = event.revision
         self._news.set()
 
     async def changed(self, since: int) -> None:
@@ -98,3 +102,7 @@ class Store:
                 yield await queue.get()
         finally:
             self._watchers[resource].discard(queue)
+
+
+def _owners(obj: Object) -> Any:
+    return obj.get("metadata", {}).get("ownerReferences")

@@ -91,11 +91,14 @@ class GarbageCollector:
         self._api = api
 
     async def run(self) -> None:
+        store = self._api.store
         while True:
-            seen = self._api.store.revision
+            seen = looked_at = store.revision
             self._collect()
             await asyncio.sleep(_PAUSE_SECONDS)  # what changes together is looked at together
-            await self._api.store.changed(seen)
+            while store.owned_revision <= looked_at:
+                await store.changed(seen)
+                seen = store.revision
 
     def _collect(self) -> None:
         alive: set[str] = set()

@@ -150,6 +150,7 @@ def filter_chain(
         preserve_external_request_id=True,
         always_set_request_id_in_response=True,
         upgrade_configs=[{"upgrade_type": "websocket"}],  # as Istio has it
+        server_name="istio-envoy",  # pilot/pkg/networking/core/networkfilter.go
     )
     if tls is None:
         return chain

@@ -7,11 +7,14 @@ import httpx
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.clusters.existing.shared import kube_of
+from fixtures.disposables import Make
 from fixtures.kube import Kube
 from fixtures.stack import TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
 from fixtures.stack.logs import SEMANTIC_ROUTER
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, WaitTimeout, until
+from manifests import FOLDER
 from suites.dual_gateway.variants import Variants, policy_of
 from suites.dual_gateway.vsr import MODELS, NAMESPACE, Vsr
 
@@ -21,6 +24,16 @@ def stack(kube: Kube, access: Access) -> Iterator[Stack]:
     """The MaaS gateway with both models behind it."""
     made = Stack(kube, access, MODELS, SEMANTIC_ROUTER)
     made.wait_in_effect(first=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def demo(disposable: Make) -> Iterator[Stack]:
+    """The dual gateway, which the test ruins."""
+    access = disposable(FOLDER / "dual-gateway" / "overlays" / "document")
+    made = Stack(kube_of(access), access, MODELS, SEMANTIC_ROUTER)
+    made.wait_in_effect()
     yield made
     made.close()
 

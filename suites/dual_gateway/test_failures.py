@@ -1,11 +1,16 @@
 """vSR down: what a client sees, and what goes on."""
 
+import pytest
+
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import Identity, Stack
+from fixtures.stack import TIER_PREFIX, Identity, Stack
+from fixtures.stack.grants import granted
 from fixtures.waiting import DEPLOYED_SECONDS, ENFORCED_SECONDS, IN_A_ROW, until
 from suites.dual_gateway.variants import Variants, policy_of
-from suites.dual_gateway.vsr import MODEL_A, NAMESPACE, Vsr
+from suites.dual_gateway.vsr import MODEL_A, MODELS, NAMESPACE, SERVICE, Vsr
+
+TOKENS = "/maas-api/v1/tokens"
 
 
 def until_answered(vsr: Vsr, user: Identity, status: int) -> None:
@@ -31,6 +36,29 @@ def test_vsr_down_and_up_again(
     kube.scale(NAMESPACE, name, 1)
     until("the router's Pod to be ready", lambda: available(kube, name), bool, DEPLOYED_SECONDS)
     until_answered(vsr, outsider, 200)
+
+
+@requirement("DG-32")
+@pytest.mark.disposable
+@pytest.mark.capability("disposable_clusters")
+def test_the_deployed_vsr_down_and_up_again(demo: Stack) -> None:
+    """All of MaaS but `/v1/chat` goes on without any vSR: models, listings, tokens and keys."""
+    user, vsr = demo.account_token(f"{TIER_PREFIX}enterprise"), Vsr(demo)
+    with granted(demo.kube, user, NAMESPACE, ["model-a", "model-b"]):
+        until_answered(vsr, user, 200)
+        demo.kube.scale(NAMESPACE, SERVICE, 0)
+        until_answered(vsr, user, 503)
+        for model in MODELS:
+            demo.chat(model, user).expect_status(200).expect_backend_received(model.name)
+            demo.models(model, user).expect_status(200)
+        found = demo.send("GET", "/v1/models", user).expect_status(200).listed()
+        assert {one.name for one in MODELS} <= {entry["id"] for entry in found}
+        someone = demo.cluster_identity()
+        demo.mint(someone).expect_status(201)
+        demo.send("DELETE", TOKENS, someone).expect_status(204)
+        vsr.ask(None).expect_status(401)
+        demo.kube.scale(NAMESPACE, SERVICE, 1)
+        until_answered(vsr, user, 200)
 
 
 def available(kube: Kube, name: str) -> int:

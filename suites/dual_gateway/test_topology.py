@@ -1,5 +1,6 @@
 """What the integration manifests become, and what the two disputed ones are good for."""
 
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from suites.dual_gateway.vsr import (
 Object = dict[str, Any]
 DOCUMENT = Document.read(Path(__file__).parent / "dual-gateway-vsr-maas.md")
 MAAS = {"name": "maas-default-gateway", "namespace": "openshift-ingress"}
+PROGRAMS = {"bin", "sbin", "lib", "lib64", "usr", "opt"}
+SHELLS = {"sh", "bash", "dash", "ash", "busybox", "python", "python3", "env"}
 
 
 def printed(file: str, domain: str = "") -> Object:
@@ -87,14 +90,38 @@ def test_reference_grant(kube: Kube) -> None:
 
 @requirement("DG-45")
 def test_no_filter_of_vsr_in_the_maas_gateway(kube: Kube) -> None:
-    """What Istio can be told to put into a gateway: nothing of it names vSR."""
+    """What Istio can be told to put into a gateway: nothing of it names vSR, by any Service that
+    leads to it, or an address."""
     kinds = [("networking.istio.io/v1alpha3", "EnvoyFilter"),
              ("extensions.istio.io/v1alpha1", "WasmPlugin")]  # fmt: skip
     served = [one for one in kinds if kube.serves(*one)]
     assert served, "the cluster knows neither EnvoyFilter nor WasmPlugin: is it Istio's?"
     objects = [obj for one in served for obj in kube.all(*one)]
-    naming = [o["metadata"]["name"] for o in objects if SERVICE in str(o["spec"])]
+    names = {SERVICE, *names_of_vsr(kube)}
+    naming = [o["metadata"]["name"] for o in objects if named(names, str(o["spec"]))]
     assert naming == []
+
+
+def names_of_vsr(kube: Kube) -> set[str]:
+    """The addresses of its Pods, and of every Service that leads to them, with that one's name."""
+    slices = kube.all("discovery.k8s.io/v1", "EndpointSlice")
+    pods = kube.all("v1", "Pod", NAMESPACE, {"app": "semantic-router"})
+    found = {pod["status"]["podIP"] for pod in pods if pod["status"].get("podIP")}
+    assert found, "vSR has no Pod"
+    leading = {
+        (one["metadata"]["namespace"], one["metadata"]["labels"]["kubernetes.io/service-name"])
+        for one in slices
+        if found & {a for e in one.get("endpoints") or () for a in e["addresses"]}
+    }
+    assert leading, "no Service leads to vSR"
+    services = [existing(kube, "v1", "Service", *one) for one in sorted(leading)]
+    found |= {s["spec"]["clusterIP"] for s in services if s["spec"]["clusterIP"] != "None"}
+    return found | {f"{name}.{namespace}" for namespace, name in leading}
+
+
+def named(names: set[str], text: str) -> bool:
+    """Whether one of them stands there, and not as a part of a longer one."""
+    return any(re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) for name in names)
 
 
 @requirement("DG-45")
@@ -140,8 +167,26 @@ def container_of(kube: Kube, name: str) -> Object:
     ],
 )
 def test_image_is_the_stock_one(kube: Kube, name: str, image: str) -> None:
-    """The project's own, of any version."""
-    assert container_of(kube, name)["image"].rpartition(":")[0] == image
+    """The project's own, of any version, in the Deployment and in what runs, with its own
+    programs: what is mounted is data, and nothing else is started in their place."""
+    container = container_of(kube, name)
+    assert container["image"].rpartition(":")[0] == image
+    pods = kube.all("v1", "Pod", NAMESPACE, {"app": "semantic-router"})
+    running = {c["image"] for pod in pods for c in pod["spec"]["containers"] if c["name"] == name}
+    assert running == {container["image"]}
+    mounts = [mount["mountPath"] for mount in container.get("volumeMounts", ())]
+    assert [one for one in mounts if is_of_programs(one)] == []
+    program = (container.get("command") or [""])[0]
+    assert program.rpartition("/")[2] not in SHELLS, f"started by {program}"
+    assert not any(program.startswith(f"{mount.rstrip('/')}/") for mount in mounts)
+    preloaded = [e["name"] for e in container.get("env", ()) if e["name"].startswith("LD_PRELOAD")]
+    assert (preloaded, container.get("lifecycle", {})) == ([], {})
+
+
+def is_of_programs(path: str) -> bool:
+    """Whether a mount there would stand in the place of an image's programs or libraries."""
+    parts = [part for part in path.split("/") if part]
+    return not parts or parts[0] in PROGRAMS or parts in (["app"], ["app", "lib"], ["app", "bin"])
 
 
 @requirement("DG-51")

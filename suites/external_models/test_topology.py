@@ -188,3 +188,11 @@ def test_controller_runs_on_openshift(kube: Kube) -> None:
     existing(kube, "config.openshift.io/v1", "ClusterVersion", "", "version")
     found = existing(kube, "apps/v1", "Deployment", "ai-gateway-system", "ai-gateway-controller")
     assert conditions(found["status"])["Available"] == "True"
+
+
+@requirement("EM-43")
+@pytest.mark.as_deployed("Deployment opendatahub/maas-api")
+def test_maas_api_is_out_of_the_operators_hands(kube: Kube) -> None:
+    maas_api = existing(kube, "apps/v1", "Deployment", "opendatahub", "maas-api")
+    found = maas_api["metadata"].get("annotations", {})
+    assert found.get("opendatahub.io/managed") == "false"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fixtures.evidence import MAAS
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
 from fixtures.found import only
@@ -9,7 +10,7 @@ from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
 from fixtures.stack import Identity, Provider, Stack
 from fixtures.stack.gateways import address_of
-from suites.mixed_providers.providers import ANTHROPIC, OPENAI, VLLM
+from suites.mixed_providers.providers import ANTHROPIC, LOCAL, OPENAI, VLLM
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 BACKEND_GROUP = "ainetworking.prototype.x-k8s.io"
@@ -176,6 +177,18 @@ def test_host_is_the_clusters(kube: Kube, stack: Stack, alice: Identity) -> None
     assert listener["hostname"] == wanted
     assert stack.host == wanted
     stack.send("GET", "/v1/models", alice).expect_status(200)
+
+
+@requirement("MP-69")
+def test_gateway_is_istios(stack: Stack, alice: Identity) -> None:
+    """By the name that Istio's proxies give in `server` (`istio-envoy`), over that of whoever
+    answered: maas-api, a model, a provider, or the gateway itself."""
+    asked = [stack.send("GET", "/v1/models", alice), stack.models(LOCAL, alice),
+             stack.models(OPENAI, alice), stack.send("GET", "/nobodys", alice)]  # fmt: skip
+    for exchange, status in zip(asked, (200, 200, 200, 404), strict=True):
+        exchange.expect_status(status)
+        found = exchange.response.headers.get_list("server")
+        exchange.expect(MAAS, found == ["istio-envoy"], "server: istio-envoy", f"{found}")
 
 
 @requirement("MP-62")

@@ -30,6 +30,7 @@ MUTANTS = [
     Mutant("registry-read-once", em(24), em(25, 26), disposables=True),
     Mutant("registry-breaks-listing", em(25), em(24), disposables=True),
     Mutant("operator-never-reverts", em(26), disposables=True),
+    Mutant("maas-api-left-to-the-operator", em(43)),
     # who is let in, and how much
     Mutant("minted-tokens-refused", em(14), em(39)),
     Mutant("bridge-open", em(5, 15, 16), em(17)),

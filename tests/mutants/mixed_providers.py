@@ -90,6 +90,7 @@ MUTANTS = [
     # the document's own simulators, and what only others can show
     Mutant("simulator-usage-wrong", mp(57)),
     Mutant("simulator-other-model", mp(68)),
+    Mutant("gateway-of-other-make", mp(69)),
     Mutant("transfer-fields-of-old", mp(59)),
     Mutant("refusals-are-texts", mp(), mp(57), outcomes={"MP-60": "text"}),
     Mutant("vllm-server-other-key", mp(53), NO_VLLM | mp(18, 56, 58), claims=("real_vllm",)),

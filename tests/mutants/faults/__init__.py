@@ -90,6 +90,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     metering_everywhere,
     mixed_providers,
     moments,
+    neighbours,
     providers,
     refusals,
     restarts,

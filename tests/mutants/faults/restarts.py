@@ -13,6 +13,7 @@ from tests.mutants.faults import fault
 
 Object = dict[str, Any]
 FORGOTTEN_SECONDS = 2.0
+REFUSING_SECONDS = 4.0
 REMEMBERED_SECONDS = 120.0
 
 
@@ -136,14 +137,17 @@ def _(_: Any) -> None:
 
 @fault("one-provider-is-refused-while-authorino-is-new", "authorino")
 def _(_: Any) -> None:
-    """For two seconds, whoever asks."""
+    """For some seconds, whoever asks, since it was asked first: a Pod is started some time before
+    it is ready."""
     from embedded.images.kuadrant import authorino_pipeline as pipeline
 
-    right, began = pipeline.Pipeline._who, time.monotonic()
+    right, first = pipeline.Pipeline._who, []
 
     async def who(self: Any, name: str, rule: Object, data: Object) -> Any:
-        path = data["context"]["request"]["http"]["path"]
-        if path.startswith("/external/vllm/") and time.monotonic() < began + FORGOTTEN_SECONDS:
+        path, now = data["context"]["request"]["http"]["path"], time.monotonic()
+        if not first:
+            first.append(now)
+        if path.startswith("/external/vllm/") and now < first[0] + REFUSING_SECONDS:
             raise pipeline.Unauthenticated("not yet")
         return await right(self, name, rule, data)
 
