@@ -36,7 +36,7 @@ LIBRARIES = (
     "kubernetes.client", "kubernetes.dynamic", "rich.console", "tenacity", "yaml",
     "embedded.running.cluster", "tests.mutants.faults", "tests.mutants.warm",
 )  # fmt: skip
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 480
 
 
 class Server:
