@@ -6,6 +6,7 @@ import pytest
 
 from fixtures.evidence import CLIENT, Exchange
 from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import Decision
 from fixtures.found import parsed_yaml
 from fixtures.kube import Kube
 from fixtures.objects import existing
@@ -43,6 +44,16 @@ def test_local_entry(stack: Stack, local: Provider, member: Identity) -> None:
     assert isinstance(entry.pop("created"), int)
     assert entry.pop("url") == f"http://{stack.host}{local.path}"
     assert entry == {"id": local.model, "object": "model", "owned_by": "vllm", "ready": True}
+
+
+@requirement("EM-44")
+def test_which_is_the_first(
+    stack: Stack, local: Provider, member: Identity, decide: Decision
+) -> None:
+    """For a user who may use a local model; for others the external ones are alone there."""
+    exchange = stack.send("GET", "/v1/models", member)
+    entry_of(exchange, local.model)
+    decide("local" if "url" in exchange.listed()[0] else "external")
 
 
 @requirement("EM-11")

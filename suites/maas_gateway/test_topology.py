@@ -12,6 +12,7 @@ from fixtures.evidence.verdicts import Decision
 from fixtures.found import only, parsed_yaml
 from fixtures.kube import ApplyError, Kube
 from fixtures.objects import conditions, existing
+from fixtures.stack import TIER_PREFIX, Stack
 from fixtures.stack.local_models import closed_gateway
 from fixtures.waiting import ENFORCED_SECONDS, until
 
@@ -91,6 +92,18 @@ def test_which_listeners(gateway: dict[str, Any], decide: Decision) -> None:
         frozenset({("HTTPS", 443)}): "https_alone",
     }
     decide(outcomes.get(frozenset(found), f"{sorted(found)}"))
+
+
+@requirement("MG-58")
+def test_which_hosts(stack: Stack, decide: Decision) -> None:
+    """A listing, of which maas-api's route does not say under which names it is."""
+    user = stack.account_token(f"{TIER_PREFIX}premium")
+    stack.send("GET", "/v1/models", user).expect_status(200)
+    other = {"host": f"other.{stack.host.partition('.')[2]}"}
+    found = {
+        stack.send("GET", "/v1/models", user, None, other, tls).status for tls in (True, False)
+    }
+    decide({(200,): "others_too", (404,): "maas_alone"}.get((*found,), f"{sorted(found)}"))
 
 
 @requirement("MG-50")

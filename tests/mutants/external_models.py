@@ -27,6 +27,7 @@ MUTANTS = [
     # listing
     Mutant("model-readiness-missing", em(10)),
     Mutant("registry-reversed", em(11)),
+    Mutant("external-models-first", em(11), outcomes={"EM-44": "external"}),
     Mutant("registry-read-once", em(24), em(25, 26), disposables=True),
     Mutant("registry-breaks-listing", em(25), em(24), disposables=True),
     Mutant("operator-never-reverts", em(26), disposables=True),

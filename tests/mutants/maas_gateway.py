@@ -19,6 +19,7 @@ MUTANTS = [
     Mutant("gateway-api-without-allowed-routes", mg(52), EVERYTHING),
     Mutant("kserve-takes-gateway-refs", mg(), outcomes={"MG-45": "gateway_refs"}),
     Mutant("maas-https-elsewhere", mg(48), mg(52)),
+    Mutant("listeners-for-the-whole-domain", mg(), outcomes={"MG-58": "others_too"}),
     Mutant("gateway-labels-wrong", mg(2)),
     Mutant("listener-by-selector", mg(3)),
     Mutant("gateway-not-accepted", mg(4)),

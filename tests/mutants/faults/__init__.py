@@ -16,9 +16,10 @@ FAULTS: dict[str, tuple[str, Callable[[Any], None]]] = {}
 
 
 def fault(name: str, image: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Register a function that breaks the module of a stand-in."""
+    """Register a function that breaks the module of a stand-in; its name is its own."""
 
     def register(function: Callable[[Any], None]) -> Callable[[Any], None]:
+        assert name not in FAULTS, f"two faults are called {name}"
         FAULTS[name] = (stand_in(image), function)
         return function
 

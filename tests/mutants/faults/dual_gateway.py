@@ -140,14 +140,6 @@ def _(module: Any) -> None:
 # -- gateways -----------------------------------------------------------------------------------
 
 
-@fault("any-host", "envoy_gateway")
-def _(_: Any) -> None:
-    """Routes answer under every host name."""
-    from embedded.gatewayapi import attach
-
-    attach.intersection = lambda listener, route: ["*"]
-
-
 @fault("paths-not-normalised", "envoy_gateway")
 def _(module: Any) -> None:
     right = module.envoy.filter_chain

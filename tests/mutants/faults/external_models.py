@@ -136,6 +136,16 @@ def _(module: Any) -> None:
     module.Models.external = external
 
 
+@fault("external-models-first", "maas_api")
+def _(module: Any) -> None:
+    right = module.Models.listed
+
+    async def listed(self: Any, token: str) -> list[Object]:
+        return sorted(await right(self, token), key=lambda entry: "url" in entry)
+
+    module.Models.listed = listed
+
+
 @fault("registry-read-once", "maas_api")
 def _(module: Any) -> None:
     right = module.Models.external

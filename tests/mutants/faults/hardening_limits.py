@@ -84,18 +84,24 @@ def _(module: Any) -> None:
 
 @fault("requests-before-the-policies", "wasm_shim")
 def _(module: Any) -> None:
-    """The shim serves before it has its configuration."""
-    right = module.Shim.__init__
+    """The shim serves before it has its configuration, which it reads when it is asked."""
+    right, process, asked = module.Shim.__init__, module.Shim.process, asyncio.Event()
 
     def init(self: Any, *arguments: Any) -> None:
         right(self, *arguments)
         self.loaded.set()
 
+    async def first(self: Any, requests: Any, context: Any) -> Any:
+        asked.set()
+        async for answer in process(self, requests, context):
+            yield answer
+
     async def later(self: Any) -> None:
+        await asked.wait()
         await asyncio.sleep(20 * PAUSE_SECONDS)
         await self._cache.run(self._reconcile)
 
-    module.Shim.__init__, module.Shim.run = init, later
+    module.Shim.__init__, module.Shim.process, module.Shim.run = init, first, later
 
 
 @fault("ten-at-a-time", "envoy_controller")
