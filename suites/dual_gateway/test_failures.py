@@ -38,7 +38,7 @@ def test_vsr_down_and_up_again(
     until_answered(vsr, outsider, 200)
 
 
-@requirement("DG-32")
+@requirement("DG-58")
 @pytest.mark.disposable
 @pytest.mark.capability("disposable_clusters")
 def test_the_deployed_vsr_down_and_up_again(demo: Stack) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.clusters import Access
 from fixtures.evidence.requirements import requirement
+from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import TIER_PREFIX, Identity, Stack
@@ -79,12 +80,22 @@ def test_two_authorizations_are_refused(doors: Doors, other: str, good_first: bo
 
 
 @requirement("HD-2")
-@pytest.mark.parametrize("more", [" nothing", ", Bearer nothing", ",", ";q=1", "."])
+@pytest.mark.parametrize("more", [", Bearer nothing", ",", ";q=1", "."])
 def test_a_token_with_more_behind_it_is_none(doors: Doors, more: str) -> None:
     """In one header."""
     headers = {"authorization": f"Bearer {doors.user.token.reveal()}{more}"}
     answers = doors.asker.ask(doors.questions, headers=headers)
     expect_nobody(doors.asker, answers, f"a good token and {more!r}")
+
+
+@requirement("HD-113")
+def test_what_stands_behind_a_token(doors: Doors, decide: Decision) -> None:
+    """In one header, behind a space."""
+    found = []
+    for more in ("nothing", "Bearer nothing"):
+        headers = {"authorization": f"Bearer {doors.user.token.reveal()} {more}"}
+        found += doors.asker.ask(doors.questions, headers=headers)
+    decide(PRESENT if any(one.is_let_in for one in found) else CLOSED)
 
 
 @requirement("HD-3")

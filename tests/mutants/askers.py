@@ -23,5 +23,6 @@ MUTANTS = [
     # what whoever is let in, or inside, may do to others
     Mutant("keys-for-their-owners-alone", hd(), outcomes={"HD-80": "closed"}),
     Mutant("keys-listed-for-all", hd(80)),
+    Mutant("tokens-with-more-are-refused", hd(), outcomes={"HD-113": "closed"}),
     Mutant("budgets-for-the-gateway-alone", hd(), outcomes={"HD-81": "closed"}),
 ]

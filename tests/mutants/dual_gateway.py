@@ -15,7 +15,7 @@ BY_VARIANT = dg(7, 8, 9, 32, 33, 34, 37, 39, 41, 44)
 BY_PROMPT = dg(6, 9, 10, 11, 16, 17, 18, 20, 21, 22, 30, 31, 35, 36)
 NO_TOKEN_LIMIT = dg(9, 37, 39, 44, 53)
 # Nothing of the stack is found under the version that the suite knows.
-EVERYTHING = dg(*range(1, 58))
+EVERYTHING = dg(*range(1, 59))
 MUTANTS = [
     # who is served by whom
     Mutant("maas-api-prefix-kept", dg(1, 10), dg(32, 33)),
@@ -32,7 +32,7 @@ MUTANTS = [
     Mutant("router-of-other-make", dg(47), images={"quay.io/elsewhere/extproc": "semantic_router"}),
     Mutant("router-over-the-images-own", dg(47)),
     Mutant("filter-by-another-service", dg(45)),
-    Mutant("tokens-want-the-router", dg(32), disposables=True),
+    Mutant("tokens-want-the-router", dg(58), disposables=True),
     Mutant("router-wants-more-cpu", dg(51)),
     Mutant("simulator-may-escalate", dg(52)),
     Mutant("models-of-other-version", dg(50), EVERYTHING),

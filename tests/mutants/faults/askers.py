@@ -182,3 +182,19 @@ def _(module: Any) -> None:
         end
         """,
     )
+
+
+@fault("tokens-with-more-are-refused", "authorino")
+def _(_: Any) -> None:
+    """Whoever writes more behind his token is nobody."""
+    from embedded.images.kuadrant import authorino_pipeline as pipeline
+
+    right = pipeline.Pipeline._who
+
+    async def who(self: Any, name: str, rule: dict[str, Any], data: dict[str, Any]) -> Any:
+        sent = data["context"]["request"]["http"]["headers"].get("authorization", "")
+        if len(sent.split(" ")) > 2:
+            raise pipeline.Unauthenticated("more than a token")
+        return await right(self, name, rule, data)
+
+    pipeline.Pipeline._who = who  # type: ignore[method-assign]
