@@ -162,7 +162,7 @@ class Tokens:
             text = "token is required for TokenReview in authentication"
             raise status.bad_request(text)
         asked = spec.get("audiences") or [ISSUER]
-        user, accepted, why = self.authenticate(_read(spec["token"]), asked)
+        user, accepted, why = self.authenticate(as_sent(spec["token"]), asked)
         if user is None:
             answer: Object = {"authenticated": False, "user": {}, "error": why}
         else:
@@ -176,7 +176,7 @@ class Tokens:
         }
 
 
-def _read(token: str) -> str:
+def as_sent(token: str) -> str:
     """As far as its next space: what is reviewed is put behind `Bearer ` and read as a request's
     header is (k8s.io/apiserver `pkg/authentication/request/bearertoken`)."""
     return f"Bearer {token}".strip().split(" ", 2)[1]
