@@ -93,5 +93,5 @@ def test_garbage_may_be_where_something_came_went_or_changed_owners(api: Api) ->
      ("a.b.c Bearer d.e.f", "a.b.c"), ("a.b.c, Bearer d", "a.b.c,")],
 )  # fmt: skip
 def test_a_token_ends_at_its_space(token: str, read: str) -> None:
-    """As bearertoken.go's SplitN has it, seen on Kubernetes 1.34 by a TokenReview of Authorino's."""
+    """As bearertoken.go's SplitN has it; seen on Kubernetes 1.34, where Authorino asks."""
     assert as_sent(token) == read
