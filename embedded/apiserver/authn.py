@@ -162,7 +162,8 @@ class Tokens:
             text = "token is required for TokenReview in authentication"
             raise status.bad_request(text)
         asked = spec.get("audiences") or [ISSUER]
-        user, accepted, why = self.authenticate(as_sent(spec["token"]), asked)
+        # As upstream's storage does: what is reviewed is read as if a request brought it.
+        user, accepted, why = self.authenticate(bearer(f"Bearer {spec['token']}"), asked)
         if user is None:
             answer: Object = {"authenticated": False, "user": {}, "error": why}
         else:
@@ -176,10 +177,11 @@ class Tokens:
         }
 
 
-def as_sent(token: str) -> str:
-    """As far as its next space: what is reviewed is put behind `Bearer ` and read as a request's
-    header is (k8s.io/apiserver `pkg/authentication/request/bearertoken`)."""
-    return f"Bearer {token}".strip().split(" ", 2)[1]
+def bearer(authorization: str) -> str:
+    """The token of a header, as far as its next space; "" without any
+    (k8s.io/apiserver `pkg/authentication/request/bearertoken`)."""
+    parts = authorization.strip().split(" ", 2)
+    return parts[1] if len(parts) > 1 and parts[0].lower() == "bearer" else ""
 
 
 def user_info(user: User) -> Object:

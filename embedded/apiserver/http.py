@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from embedded.apiserver import documents, protobuf, rbac, reviews, status, table, watches
 from embedded.apiserver.api import Api, User
-from embedded.apiserver.authn import ISSUER, Tokens
+from embedded.apiserver.authn import ISSUER, Tokens, bearer
 from embedded.apiserver.decoding import Options
 from embedded.apiserver.proxy import Nodes, pod_log, proxy
 from embedded.apiserver.request import RequestInfo, parse_path
@@ -92,10 +92,7 @@ class ApiServer:
         header = request.headers.get("authorization", "")
         if not header:
             return User("system:anonymous", ("system:unauthenticated",))
-        scheme, _, bearer = header.partition(" ")
-        user = None
-        if scheme.lower() == "bearer":
-            user, _, _ = self._tokens.authenticate(bearer.strip(), [ISSUER])
+        user, _, _ = self._tokens.authenticate(bearer(header), [ISSUER])
         if user is None:
             raise status.unauthorized()
         return self._impersonate(request, user)

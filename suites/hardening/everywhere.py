@@ -3,6 +3,7 @@ with *nobody* and *no* in them are judged over."""
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import Counter
 from collections.abc import Iterable
@@ -207,9 +208,11 @@ class Asker:
         identity: Identity | None = None,
         headers: Sent | None = None,
         size: int = 0,
+        chunked: bool = False,
     ) -> list[Answered]:
         """All the answers, in the questions' order; `headers` are pairs where a name comes
-        twice, and `size` is what a body has beside, in bytes."""
+        twice, `size` is what a body has beside, in bytes, and `chunked` does not say how long it
+        is."""
         asked = list(asked)
         self.tried.update(one.route for one in asked)
         more = list(headers.items()) if isinstance(headers, dict) else headers or []
@@ -217,18 +220,24 @@ class Asker:
         if identity:
             sent.append(("authorization", f"Bearer {identity.token.reveal()}"))
         with ThreadPoolExecutor(self._side_by_side) as pool:
-            return list(pool.map(lambda one: self._answered(one, sent, size), asked))
+            return list(pool.map(lambda one: self._answered(one, sent, size, chunked), asked))
 
-    def _answered(self, one: Question, sent: list[tuple[str, str]], size: int) -> Answered:
+    def _answered(
+        self, one: Question, sent: list[tuple[str, str]], size: int, chunked: bool
+    ) -> Answered:
         body: Any = QUESTION if one.method in ("POST", "PUT", "PATCH", "QUERY") else None
         if "maas-api" in one.path and body:
             body = {"expiration": "10m"}
         if body and size:
             body = {**body, "beside": "x" * size}
         gateway = self._clients[one.listener]
+        given: dict[str, Any] = {"json": body}
+        if chunked:
+            given = {"content": iter([json.dumps(body).encode()])}
+            sent = [*sent, ("content-type", "application/json")]
         try:
             answer = gateway.request(
-                one.method, "/", headers=[*sent, ("host", one.host)], json=body,
+                one.method, "/", headers=[*sent, ("host", one.host)], **given,
                 extensions={"target": one.path.encode()},
             )  # fmt: skip
         except httpx.RemoteProtocolError as error:

@@ -138,22 +138,23 @@ def test_nobody_after_somebody(
     expect(not wrong, MAAS, "nobody after somebody", "; ".join(wrong[:SHOWN]))
 
 
-SIZES = {
-    "long-question": ({}, 70_000),
-    "large-question": ({}, 2 << 20),
-    "long-header": ({"x-long": "a" * 20_000}, 0),
-    "long-token": ({"authorization": f"Bearer {'a' * 20_000}"}, 0),
-    "many-headers": ({f"x-many-{number}": "a" for number in range(60)}, 0),
+# Headers, what a body has beside, and whether it comes in chunks.
+Sized = tuple[dict[str, str], int, bool]
+SIZES: dict[str, Sized] = {
+    "long-question": ({}, 70_000, False),
+    "large-question": ({}, 2 << 20, False),
+    "large-question-in-chunks": ({}, 2 << 20, True),
+    "long-header": ({"x-long": "a" * 20_000}, 0, False),
+    "long-token": ({"authorization": f"Bearer {'a' * 20_000}"}, 0, False),
+    "many-headers": ({f"x-many-{number}": "a" for number in range(60)}, 0, False),
 }
 
 
 @requirement("HD-51")
-@pytest.mark.parametrize(("headers", "size"), SIZES.values(), ids=SIZES)
-def test_nobody_of_any_size(
-    asker: Asker, asked: list[Question], headers: dict[str, str], size: int
-) -> None:
-    mine = [one for one in asked if one.method == "POST" or not size]
-    expect_nobody(asker, asker.ask(mine, headers=headers, size=size), "nobody, at length")
+@pytest.mark.parametrize("sized", SIZES.values(), ids=SIZES)
+def test_nobody_of_any_size(asker: Asker, asked: list[Question], sized: Sized) -> None:
+    mine = [one for one in asked if one.method == "POST" or not sized[1]]
+    expect_nobody(asker, asker.ask(mine, None, *sized), "nobody, at length")
 
 
 # Who says of himself what would be a right, in the words of the gateway, of Kubernetes, of proxies.
@@ -174,27 +175,25 @@ CLAIMS = {
     },
 }
 LENGTHS = {name: sized for name, sized in SIZES.items() if name != "long-token"}
-OF_WHOM_IT_IS_NOT: dict[str, tuple[dict[str, str], int]] = {
-    **{name: (headers, 0) for name, headers in {**GUISES, **CLAIMS}.items()},
+OF_WHOM_IT_IS_NOT: dict[str, Sized] = {
+    **{name: (headers, 0, False) for name, headers in {**GUISES, **CLAIMS}.items()},
     **LENGTHS,
 }
 
 
 @requirement("HD-52")
-@pytest.mark.parametrize(
-    ("headers", "size"), OF_WHOM_IT_IS_NOT.values(), ids=list(OF_WHOM_IT_IS_NOT)
-)
+@pytest.mark.parametrize("sized", OF_WHOM_IT_IS_NOT.values(), ids=list(OF_WHOM_IT_IS_NOT))
 def test_no_word_is_a_right(
-    stack: Stack, asker: Asker, asked: list[Question], headers: dict[str, str], size: int
+    stack: Stack, asker: Asker, asked: list[Question], sized: Sized
 ) -> None:
     """What is mostly asked of the models that a free user and an enterprise one may not use."""
     for tier, model in (("free", PREMIUM), ("enterprise", PRIVATE)):
         user = stack.account_token(f"{TIER_PREFIX}{tier}")
         mine = [one for one in asked if one.path.startswith(model.path)]
-        mine = [one for one in mine if one.method == "POST" or not size]
+        mine = [one for one in mine if one.method == "POST" or not sized[1]]
         expect(bool(mine), MAAS, f"a route to {model}", "none")
-        answers = asker.ask(mine, user, headers, size)
-        expect_nobody(asker, answers, f"a user of the {tier} tier with {', '.join(headers)}")
+        answers = asker.ask(mine, user, *sized)
+        expect_nobody(asker, answers, f"a user of the {tier} tier with {', '.join(sized[0])}")
 
 
 @requirement("HD-52")

@@ -46,6 +46,18 @@ def test_a_changed_checkout_is_asked_anew(suite: dict[str, Any]) -> None:
     assert current.unfit(report(), suite) == "this is no clean checkout of a commit"
 
 
+@pytest.mark.parametrize(
+    "text", ["kind: ConformanceReport\n", "kind: ConformanceReport\nsuite: 7\n", "{", ""]
+)
+def test_what_is_no_report_is_asked_anew(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judged, "suite", lambda: SUITE)
+    (tmp_path / "conformance.yaml").write_text(text)
+    assert current.main([str(tmp_path), str(tmp_path / "embedded")]) == 1
+    assert not (tmp_path / "embedded").exists()
+
+
 def test_it_is_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,9 +12,9 @@ Of 0.12 this is 0.12.1, which Kind's table names, but that it does not forward w
 does it hang at an answer's end, as 0.12.3 can.
 Beside one embedded gateway it serves that one. On a real Istio, where its wasm module is not to be
 had, it serves all of them, and an EnvoyFilter puts it where the module would be (`shim_filters`).
-Two things differ. A refusal waits for the request's body, unless that is more than Envoy holds: an
-answer that comes before it ends in an HTTP/2 stream reset, which curl 7.88 reports as an error when
-the machine is busy. And an
+Two things differ. A refusal waits for the request's body, if the request says that Envoy can hold
+it: an answer that comes before it ends in an HTTP/2 stream reset, which curl 7.88 reports as an
+error when the machine is busy; for one that Envoy cannot hold it would wait for ever. And an
 answer that is no stream passes as it comes in every generation: 0.11.1 holds it back until its end,
 and Envoy breaks it off when it is longer than its buffer, 1 MiB on Istio; `--holds-json BYTES` does
 so, 1048576 as there.
@@ -147,8 +147,7 @@ class Exchange:
             if not later:
                 await call.check_limits()
         except Denied as denied:
-            never = "upgrade" in headers  # its body would never end
-            if message.end_of_stream or never or _length(headers) > BUFFERED_BYTES:
+            if message.end_of_stream or not _can_be_held(headers):
                 raise
             self._denied, later = denied, True
         mode = Mode(
@@ -213,10 +212,11 @@ class Exchange:
             raise BrokenOff(f"more than {self._holds} bytes to hold back")
 
 
-def _length(headers: dict[str, str]) -> int:
-    """Of a body, as far as the request says; 0 of one in chunks."""
+def _can_be_held(headers: dict[str, str]) -> bool:
+    """Whether a request says how long its body is, and Envoy buffers as much. Of an upgrade it
+    would never end."""
     said = headers.get("content-length", "")
-    return int(said) if said.isdecimal() else 0
+    return "upgrade" not in headers and said.isdecimal() and int(said) <= BUFFERED_BYTES
 
 
 def _immediate(denied: Denied) -> pb.ProcessingResponse:
