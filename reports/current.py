@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
         why = unfit(load(file), judged.suite())
     except CompareError as error:
         why = str(error)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         why = f"not as this suite writes one: {error}"
     if why:
         print(f"the embedded cluster is asked anew: {file}: {why}")
