@@ -175,6 +175,8 @@ class Asker:
     """Asks many questions side by side, of which backends know by one id; `tried` has how many
     at each route."""
 
+    unanswered: type[httpx.TransportError] = httpx.RemoteProtocolError  # is an answer too: none
+
     def __init__(
         self,
         kube: Kube,
@@ -240,7 +242,7 @@ class Asker:
                 one.method, "/", headers=[*sent, ("host", one.host)], **given,
                 extensions={"target": one.path.encode()},
             )  # fmt: skip
-        except httpx.RemoteProtocolError as error:
+        except self.unanswered as error:
             return Answered.missing(one, error)
         # To who speaks gRPC Envoy says 200, and in a header what is wrong (gRPC over HTTP2).
         grpc = answer.headers.get("grpc-status", "0")

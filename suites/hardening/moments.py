@@ -59,11 +59,7 @@ class Whole:
 
 
 class _Undeterred(Asker):
-    def _answered(self, one: Question, sent: list[tuple[str, str]], size: int) -> Answered:
-        try:
-            return super()._answered(one, sent, size)
-        except httpx.TransportError as error:
-            return Answered.missing(one, error)
+    unanswered = httpx.TransportError
 
 
 def until_welcome(asker: Asker, asked: list[Question], user: Identity) -> None:
