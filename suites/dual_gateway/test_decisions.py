@@ -73,8 +73,9 @@ def test_every_keyword_decides(kube: Kube, vsr: Vsr, member_of: Callable[[str], 
     for one in found:
         for word in one.words:
             spelt = SPELLINGS[number % 3](word)
-            text = (f"About ({spelt}), please", f"{spelt}: tell me more", f"Tell me more, {spelt}")
-            expect_decided(vsr.ask(user, text[number // 3 % 3]), one, text[number // 3 % 3])
+            texts = (f"About ({spelt}), please", f"{spelt}: tell me more", f"Tell me more, {spelt}")
+            text = texts[number // 3 % 3]
+            expect_decided(vsr.ask(user, text), one, text)
             number += 1
     for first, second in combinations(found, 2):
         text = f"{second.words[0]} and {first.words[-1]}"

@@ -2,6 +2,7 @@
 path. Variants with another policy are for what the document says of policies that are not there."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import Identity, Stack
+from fixtures.stack import STREAMED, Identity, Stack
 from suites.dual_gateway.vsr import MODEL_B, ROUTE, Vsr
 
 MemberOf = Callable[[str], Identity]
@@ -48,8 +49,8 @@ def test_token_limit(vsr: Vsr, member_of: MemberOf, stream: bool) -> None:
     """One below the budget passes, at the budget it does not, whichever way it is reported."""
     user = member_of("free")
     wish = {"total_tokens": FREE_TOKENS - 1}
-    more = {"stream_options": {"include_usage": True}} if stream else {}
-    first = vsr.ask(user, stream=stream, recorder=wish, **more).expect_status(200)
+    more: dict[str, Any] = STREAMED if stream else {}
+    first = vsr.ask(user, recorder=wish, **more).expect_status(200)
     assert reported_usage(first) == FREE_TOKENS - 1
     using(vsr, user, 1).expect_status(200)
     using(vsr, user, 1).expect_status(429).expect_no_backend().expect_no_inner()

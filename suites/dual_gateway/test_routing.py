@@ -12,7 +12,7 @@ from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.found import parsed
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider, Stack
+from fixtures.stack import CHAT, STREAMED, TIER_PREFIX, Identity, Provider, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY
 from fixtures.stack.surface import entrances
 from suites.dual_gateway import conversation
@@ -250,9 +250,8 @@ def test_streams_of_any_make_pass(
     vsr: Vsr, alice: Identity, name: str, prompt: str, model: Provider, sse: str
 ) -> None:
     """With usage in each event, or none, and however they are written: the model's bytes."""
-    asked = {"stream": True, "stream_options": {"include_usage": True}}
     wish = {"sse": sse, "headers": unchanged.ANSWERED}
-    exchange = vsr.ask(alice, prompt, model=name, recorder=wish, **asked).expect_status(200)
+    exchange = vsr.ask(alice, prompt, model=name, recorder=wish, **STREAMED).expect_status(200)
     record = exchange.expect_backend_received(model.name)
     unchanged.expect_answered(exchange, record, unchanged.EVENTS, "x-vsr-")
 

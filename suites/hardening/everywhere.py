@@ -270,7 +270,8 @@ def known(kube: Kube, asker: Asker, stack: Stack) -> list[Question]:
 
 def usual(kube: Kube) -> list[Question]:
     """What users ask each route for, over TLS; a route that leads to none of it for its path."""
-    found, out = surface(kube), {}
+    found = surface(kube)
+    out: dict[Question, None] = {}
     for q in questions(one for one in found if one.listener == "https"):
         if any(q.method == method and q.path.endswith(end) for method, end in _USUAL):
             out[q] = None

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import httpx
 
 from fixtures.found import only
-from fixtures.stack import MANY
+from fixtures.stack import MANY, STREAMED
 from suites.hardening.ways import Walker, Way
 
 LONG_SECONDS = 17.0  # Envoy's own timeout of a route is fifteen
 _ALL = 1000  # events: more than any answer here has
-_STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def lasted(whole: Walker, streams: Walker, found: list[Way]) -> list[Lasted]:
 
 def _lasted(walker: Walker, way: Way, stream: bool) -> Lasted:
     assert way.recorder
-    more = _STREAM if stream else {}
+    more = STREAMED if stream else {}
     began = time.monotonic()
     status, seen = 0, b""
     wish = {"hang": LONG_SECONDS, "total_tokens": MANY}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -139,7 +139,7 @@ def waits(kube: Kube, *services: str) -> float:
     return seconds
 
 
-def in_time(requests: list[Callable[[], T]], seconds: float) -> list[T]:
+def in_time(requests: Sequence[Callable[[], T]], seconds: float) -> list[T]:
     """Their answers, asked for side by side while a part is silent."""
     began = time.monotonic()
     with ThreadPoolExecutor(len(requests)) as pool:

@@ -11,7 +11,7 @@ import pytest
 from fixtures.evidence import Record
 from fixtures.evidence.requirements import requirement
 from fixtures.found import only
-from fixtures.stack import CHAT
+from fixtures.stack import CHAT, STREAMED
 from fixtures.waiting import WaitTimeout, patiently, until
 from suites.hardening.ways import Walker, Way, expect_on_each
 
@@ -20,7 +20,6 @@ LEFT_SECONDS = 1.0  # who waits for a whole answer that is held back leaves then
 NOTICED_SECONDS = 10.0
 ALL = 1000  # events: more than any answer here has
 HELD = {"held": True, "text": "one"}
-STREAM = {"stream": True, "stream_options": {"include_usage": True}}
 
 
 def record_of(walker: Walker, way: Way, request_id: str, may: int = 0) -> Record:
@@ -44,7 +43,7 @@ def test_streams_come_as_they_are_made(walker: Walker, all_ways: list[Way]) -> N
 def _held_back(walker: Walker, way: Way, operation: str) -> str:
     """What is wrong with one such stream; "" for nothing."""
     seconds = patiently(COMES_SECONDS)
-    with walker.open(way, HELD, operation, seconds, **STREAM) as (request_id, answer):
+    with walker.open(way, HELD, operation, seconds, **STREAMED) as (request_id, answer):
         if answer.status_code != 200:
             return f"status {answer.status_code}"
         pieces, seen = answer.iter_raw(), b""
@@ -93,7 +92,7 @@ def test_who_leaves_ends_the_answer(walker: Walker, all_ways: list[Way], stream:
 
 def _left_stream(walker: Walker, way: Way) -> str:
     """The id of a stream that was left at its first event, or what was wrong with it."""
-    with walker.open(way, HELD, CHAT, patiently(COMES_SECONDS), **STREAM) as (request_id, answer):
+    with walker.open(way, HELD, CHAT, patiently(COMES_SECONDS), **STREAMED) as (request_id, answer):
         try:
             next(answer.iter_raw(), b"")
         except httpx.ReadTimeout:

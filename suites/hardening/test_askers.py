@@ -20,6 +20,7 @@ from fixtures.kube import Kube
 from fixtures.stack import (
     CHAT,
     PATIENCE_SECONDS,
+    STREAMED,
     WISH_HEADER,
     hurried_response,
 )
@@ -29,7 +30,7 @@ from manifests import Object
 from suites.hardening.test_every_way import record_of, told
 from suites.hardening.ways import Walker, Way, expect_on_each, question
 
-STREAM = {"stream": True, "stream_options": {"include_usage": True}}
+NOTHING_MORE: Object = {}
 SAME, OTHER = "Hello", "Hello again"
 # What each hop writes anew for each request, or each connection.
 _OF_A_CONNECTION = {"connection", "date", "transfer-encoding", "x-envoy-upstream-service-time"}
@@ -48,7 +49,7 @@ def wrong_answer(walker: Walker, way: Way, said: str, more: Object) -> str:
 
 
 @requirement("HD-78")
-@pytest.mark.parametrize("more", [{}, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("more", [NOTHING_MORE, STREAMED], ids=["whole", "stream"])
 def test_an_answer_is_its_askers(
     walker: Walker, neighbour: Walker, all_ways: list[Way], more: Object
 ) -> None:
@@ -132,7 +133,7 @@ def test_http2_is_answered_as_http1(
     def problem(way: Way) -> str:
         wrong = []
         with client(target, access) as first, client(target, access, http2=True) as second:
-            for more in ({}, STREAM):
+            for more in NOTHING_MORE, STREAMED:
                 old, new = (came(one, walker, way, more) for one in (first, second))
                 spoken = (old.response.http_version, new.response.http_version)
                 if spoken != ("HTTP/1.1", "HTTP/2"):

@@ -202,6 +202,11 @@ def connection(exchange: Exchange) -> object:
         return None
 
 
+def unkept(stack: Stack, address: str) -> int:
+    """The status there on a connection of its own."""
+    return stack.at_egress("GET", address, kept=False).status
+
+
 @requirement("HD-46")
 def test_connections_that_are_kept(stack: Stack, backends: Backends, decide: Decision) -> None:
     """Both ask for a route that is being made: who has been connected for a while, and who comes
@@ -211,7 +216,7 @@ def test_connections_that_are_kept(stack: Stack, backends: Backends, decide: Dec
         before = connection(stack.at_egress("GET", "/no-route-yet").expect_status(404))
         address = f"{backends.egress_route(backends.destination(HOST))}/v1/models"
         until("the new route on a new connection",
-              lambda a=address: stack.at_egress("GET", a, kept=False).status,
+              partial(unkept, stack, address),
               lambda status: status == 401, ENFORCED_SECONDS)  # fmt: skip
         found = []
         for pause in (0.0, SETTLED_SECONDS):

@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 
-from fixtures.evidence import CLIENT, expect
+from fixtures.evidence import CLIENT, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, TIER_PREFIX, Exchange, Identity, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
 from suites.hardening.everywhere import SIDE_BY_SIDE
 from suites.hardening.test_crowds import at_once, statuses
 from suites.hardening.test_usage import Question, questions

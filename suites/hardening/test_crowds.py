@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fixtures.evidence import CLIENT, ID_HEADER, expect
+from fixtures.evidence import CLIENT, ID_HEADER, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import TIER_PREFIX, Exchange, Identity, Provider, Stack, hurried
+from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack, hurried
 from fixtures.stack.grants import granted
 from fixtures.stack.local_models import local_model
 from fixtures.waiting import until

@@ -1,10 +1,12 @@
 """A part that is gone, and back again, in a cluster that each test leaves as it was."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from fixtures.clusters import Access
+from fixtures.evidence import Exchange
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
@@ -61,7 +63,9 @@ def test_without_limitador(demo: Stack, decide: Decision) -> None:
 def test_while_limitador_is_silent(demo: Stack, access: Access, decide: Decision) -> None:
     """A new user sends more than his requests, and nobody counts them."""
     alice = user_of(demo, "free")
-    requests = [partial(demo.models, LOCAL, alice) for _ in range(FREE_REQUESTS + 1)]
+    requests: list[Callable[[], Exchange]] = [
+        partial(demo.models, LOCAL, alice) for _ in range(FREE_REQUESTS + 1)
+    ]
     with paused(demo.kube, access, LIMITADOR):
         seconds = waits(demo.kube, "ratelimit-service", "ratelimit-check-service")
         asked = [one.status for one in in_time(requests, seconds)]

@@ -32,7 +32,8 @@ def long(kube: Kube, talker: Walker, other_talker: Walker, all_ways: list[Way]) 
     shut = [str(way) for way in asked if way.shut]
     found = lasted(talker, other_talker, [way for way in asked if not way.shut])
     routes = metered(kube)
-    counted, uncounted = [], []
+    counted: list[str] = []
+    uncounted: list[str] = []
     for one in (one for one in found if one.is_served and one.way.route in routes):
         status = (other_talker if one.stream else talker).ask(one.way).status
         (counted if status == 429 else uncounted).append(f"{one}, then {status}")

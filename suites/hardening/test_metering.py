@@ -10,7 +10,7 @@ from fixtures.evidence import BACKEND, CLIENT, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import AUDIENCE, TIER_PREFIX, Identity, Stack
+from fixtures.stack import AUDIENCE, STREAMED, TIER_PREFIX, Identity, Stack
 from fixtures.stack.grants import granted
 from fixtures.waiting import SETTLED_SECONDS
 from suites.hardening.wire import Wire
@@ -60,12 +60,11 @@ def test_streams_that_are_cut(
 ) -> None:
     """The same stream, read by one user to its end, and left by the other at its first event."""
     wish = {"total_tokens": MORE_THAN_ALL, "sse": "pieces", "text": "word " * 20}
-    asked = {"stream": True, "stream_options": {"include_usage": True}}
     patient = stack.account_token(f"{TIER_PREFIX}free")
-    stack.chat(LOCAL, patient, recorder=wish, **asked).expect_status(200)
+    stack.chat(LOCAL, patient, recorder=wish, **STREAMED).expect_status(200)
     stack.chat(LOCAL, patient).expect_refusal(429)
     wire = Wire(kube, access, stack, alice, LOCAL)
-    received = [one.backend for one in wire.cut(wire.body(**asked), wish)]
+    received = [one.backend for one in wire.cut(wire.body(**STREAMED), wish)]
     expect(received == [LOCAL.name], BACKEND, "one request", f"requests at {received}")
     time.sleep(2 * SETTLED_SECONDS)  # the provider would have come to its end by now
     decide(left(stack, alice))

@@ -2,7 +2,7 @@
 all in one cluster, which each test leaves as it was."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 
@@ -14,7 +14,7 @@ from fixtures.stack import Identity
 from fixtures.stack.local_models import local_model
 from fixtures.stack.paused import paused
 from fixtures.waiting import ENFORCED_SECONDS, until
-from suites.hardening.everywhere import Asker, Question, welcoming
+from suites.hardening.everywhere import Answered, Asker, Question, welcoming
 from suites.hardening.moments import (
     EDITS,
     GARBAGE,
@@ -82,7 +82,9 @@ def test_while_authorino_is_silent(whole: Whole, crowd: Asker) -> None:
     """It stands still, so that connections to it are made and nothing comes back."""
     known, new = whole.user(), whole.user()
     welcome = welcoming(whole.kube, crowd, whole.asked, known)
-    everybody = [partial(crowd.ask, whole.asked, user) for user in (known, new, GARBAGE, NOBODY)]
+    everybody: list[Callable[[], list[Answered]]] = [
+        partial(crowd.ask, whole.asked, user) for user in (known, new, GARBAGE, NOBODY)
+    ]
     with paused(whole.kube, whole.access, AUTHORINO):
         answers = in_time(everybody, waits(whole.kube, "auth-service"))
     for some in answers:

@@ -6,11 +6,11 @@ from collections import Counter
 import pytest
 
 from fixtures.clusters import Access
-from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, MAAS, expect
+from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, MAAS, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, Exchange, Identity, Provider, Stack
+from fixtures.stack import CHAT, Identity, Provider, Stack
 from fixtures.stack.surface import protected
 from suites.hardening.everywhere import SIDE_BY_SIDE, written
 from suites.hardening.hosts import PLAIN, PORTS, SPELLINGS, Spell, Stranger

@@ -6,9 +6,9 @@ import uuid
 
 import pytest
 
-from fixtures.evidence import BACKEND, ID_HEADER, MAAS, Record, expect
+from fixtures.evidence import BACKEND, ID_HEADER, MAAS, Exchange, Record, expect
 from fixtures.evidence.requirements import requirement
-from fixtures.stack import CHAT, MANY, Exchange, Identity, Provider, Stack
+from fixtures.stack import CHAT, MANY, Identity, Provider, Stack
 from suites.hardening.everywhere import SIDE_BY_SIDE, written
 from suites.hardening.spellings import spellings
 from suites.hardening.test_crowds import at_once

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import pytest
 
-from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, Record, expect
+from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, Exchange, Record, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.secrets import redact
-from fixtures.stack import CHAT, TIER_PREFIX, Exchange, Identity, Provider, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider, Stack
 from suites.hardening.test_crowds import at_once
 from suites.mixed_providers.providers import ALL, LOCAL
 

@@ -59,7 +59,9 @@ class Asker:
         except httpx.ReadTimeout:
             return NOTHING_CAME
 
-    def _asked(self, seconds: float, **more: Any) -> contextlib.AbstractContextManager[Any]:
+    def _asked(
+        self, seconds: float, **more: Any
+    ) -> contextlib.AbstractContextManager[httpx.Response]:
         message = {"role": "user", "content": "Hello"}
         headers = {
             "authorization": f"Bearer {self.user.token.reveal()}",

@@ -13,7 +13,7 @@ from fixtures.evidence import BACKEND, CLIENT, Exchange, Record, unchanged
 from fixtures.evidence.bodies import filled
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, ECHO, Wish
+from fixtures.stack import CHAT, ECHO, STREAMED, Wish
 from fixtures.stack.gateways import MAAS_GATEWAY
 from manifests import Object
 from suites.hardening.routes import ROUTE, ROUTER
@@ -72,7 +72,7 @@ def test_operations_pass_unchanged(
 
     def problem(way: Way) -> None:
         for path, stream in operations(way, way in open_ways):
-            more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+            more = STREAMED if stream else {}
             asked = question(path) if path in (CHAT, COMPLETIONS) else {}
             said = {"model": way.model, **asked, **SAID[path], **more}
             body = json.dumps(said, ensure_ascii=False, indent=1).encode() + b"\n"
@@ -240,7 +240,7 @@ LONG_ANSWERS: dict[str, Wish] = {
 @pytest.mark.parametrize("kind", LONG_ANSWERS)
 def test_large_answers_come_back(walker: Walker, all_ways: list[Way], kind: str) -> None:
     """Every byte of them."""
-    more = {} if kind == "whole" else {"stream": True, "stream_options": {"include_usage": True}}
+    more = {} if kind == "whole" else STREAMED
 
     def problem(way: Way) -> None:
         for operation in way.operations:

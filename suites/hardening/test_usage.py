@@ -14,7 +14,7 @@ import pytest
 from fixtures.evidence import BACKEND, CLIENT, ID_HEADER, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
-from fixtures.stack import CHAT, TIER_PREFIX, Identity, Sent, Stack
+from fixtures.stack import CHAT, STREAMED, TIER_PREFIX, Identity, Sent, Stack
 from fixtures.stack.gateways import MAAS_GATEWAY
 from suites.hardening import everywhere
 from suites.hardening.everywhere import SIDE_BY_SIDE, surface
@@ -25,7 +25,7 @@ from suites.mixed_providers.providers import ALL
 
 Object = dict[str, Any]
 
-_ASKED = {
+_ASKED: dict[str, Object] = {
     CHAT: {"messages": [{"role": "user", "content": "Hello"}]},
     "/v1/completions": {"prompt": "Hello"},
     "/v1/embeddings": {"input": "Hello"},
@@ -165,8 +165,7 @@ class Users:
     def answered(
         self, asked: Question, user: Identity, total: int, headers: Sent | None = None
     ) -> Exchange:
-        stream = {"stream": True, "stream_options": {"include_usage": True}}
-        body = {"model": asked.model, **_ASKED[asked.path], **(stream if asked.streamed else {})}
+        body = {"model": asked.model, **_ASKED[asked.path], **(STREAMED if asked.streamed else {})}
         said = {"letters": asked.letters, "sse": "crlf"} if asked.letters else {"text": SAID}
         kind = asked.streamed or (JSON_WITH_CHARSET if asked.letters else "application/json")
         wish = {"usage": {**_PARTS[asked.path], "total_tokens": total}, "kind": kind, **said}

@@ -14,13 +14,13 @@ import pytest
 
 from fixtures import spaces
 from fixtures.clusters import Access
-from fixtures.evidence import EGRESS, MAAS, ROUTER, expect
+from fixtures.evidence import EGRESS, MAAS, ROUTER, Exchange, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.secrets import Secret, forms
-from fixtures.stack import CHAT, TIER_PREFIX, Exchange, Identity, Stack
+from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
 from fixtures.stack.logs import EGRESS_GATEWAY
 from suites.dual_gateway.vsr import NAMESPACE, SERVICE
 from suites.hardening.ways import COMPLETIONS, Walker, Way, expect_on_each

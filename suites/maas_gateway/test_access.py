@@ -318,7 +318,7 @@ def test_what_decides_the_tier(kube: Kube, stack: Stack, decide: Decision) -> No
         for one in (member, exchanges[0])
     ]
     statuses = tuple(exchange.status for exchange in exchanges)
-    found = {
+    found: dict[tuple[object, ...], str] = {
         ("free", "free", (200,) * 5 + (429,)): "by_group",
         ("free", "", (200,) * 6): "by_namespace",
         ("free", "<nil>", (200,) * 6): "by_namespace",

@@ -13,7 +13,7 @@ from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import Identity, Stack
+from fixtures.stack import STREAMED, Identity, Stack
 from fixtures.stack.local_models import local_model
 from fixtures.stack.windows import refused_shortly_before
 from fixtures.waiting import SETTLED_SECONDS, wait_until
@@ -175,7 +175,7 @@ def test_token_limit(stack: Stack, user_of: UserOf, tier: str, budget: int) -> N
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 def test_usage_is_total_tokens(stack: Stack, alice: Identity, stream: bool) -> None:
     """A small usage leaves some budget, a large one none, whichever way it is reported."""
-    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    more = STREAMED if stream else {}
     for tokens in (60, 4000):
         exchange = stack.chat(SHARED, alice, recorder={"total_tokens": tokens}, **more)
         assert reported_usage(exchange.expect_status(200)) == tokens
@@ -285,7 +285,7 @@ def test_tokens_return_after_the_window(kube: Kube, stack: Stack) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["json", "stream"])
 def test_usage_of_large_answers_counts(stack: Stack, user_of: UserOf, stream: bool) -> None:
     """Of each size a fresh user's one answer, which uses the whole budget."""
-    more = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    more = STREAMED if stream else {}
     for letters in SIZES[1:]:
         user, wish = user_of("free"), {"total_tokens": 100, "letters": letters}
         exchange = stack.chat(SHARED, user, recorder=wish, **more).expect_status(200)

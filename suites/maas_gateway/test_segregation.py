@@ -75,7 +75,11 @@ def test_whether_the_default_gateway_authenticates(
     url, garbage = f"{STANDARD.path}/v1/models", {"authorization": "Bearer garbage"}
     assert default_gateway.get(url, headers=login).status_code == 200
     seen = tuple(default_gateway.get(url, headers=h).status_code for h in ({}, garbage))
-    found = {(200, 200): "none", (401, 401): "required", (403, 401): "required"}
+    found: dict[tuple[int, ...], str] = {
+        (200, 200): "none",
+        (401, 401): "required",
+        (403, 401): "required",
+    }
     decide(found.get(seen, f"{seen}"))
 
 

@@ -52,4 +52,5 @@ def openshift_login() -> Identity:
 @pytest.fixture(params=ALL, ids=str)
 def provider(request: pytest.FixtureRequest) -> Provider:
     """Each provider in turn."""
-    return request.param
+    chosen: Provider = request.param
+    return chosen

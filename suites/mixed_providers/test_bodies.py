@@ -1,6 +1,7 @@
 """What passes through the gateways passes unchanged, whatever its size, and once."""
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from fixtures.stack import ECHO, Identity, Provider, Stack
 from suites.mixed_providers.providers import LOCAL, OPENAI
 
 # What a chat may say besides its messages, in words and numbers that tempt to be written anew.
-EVERYTHING = {
+EVERYTHING: dict[str, Any] = {
     "temperature": 0.70, "top_p": 1, "max_tokens": 1e2, "seed": 2**53 + 1, "stop": ["\n", "é"],
     "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
     "tool_choice": "auto", "response_format": {"type": "json_object"}, "user": None,

@@ -13,7 +13,7 @@ from fixtures.evidence import CLIENT
 from fixtures.evidence.budget import Spent, spend
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import Decision
-from fixtures.stack import Identity, Provider, Stack
+from fixtures.stack import STREAMED, Identity, Provider, Stack
 from fixtures.stack.windows import refused_shortly_before
 from fixtures.waiting import wait_until
 from suites.mixed_providers.providers import ALL, OPENAI
@@ -75,8 +75,7 @@ def test_budget_is_per_user(
 @pytest.mark.parametrize("provider", ALL, ids=str)
 def test_streamed_usage_counts(stack: Stack, alice: Identity, provider: Provider) -> None:
     """Streams that report what they used, and nothing is left of the budget once they used it."""
-    more = {"stream": True, "stream_options": {"include_usage": True}}
-    more |= whole_budget(stack, provider)
+    more = STREAMED | whole_budget(stack, provider)
     spent = spend(partial(stack.chat, provider, alice, **more), FREE_TOKENS)
     for exchange in spent.accepted:
         kind = exchange.response.headers["content-type"]
