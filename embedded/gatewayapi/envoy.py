@@ -10,7 +10,6 @@ from embedded.shared.net import DNS_PORT
 
 Object = dict[str, Any]
 _EXT = "type.googleapis.com/envoy.extensions."
-BUFFER_BYTES = 32 << 20
 ADMIN_PORT = 15000
 _ACCESS_LOG = {
     "time": "%START_TIME%",
@@ -59,7 +58,6 @@ def static_cluster(name: str, found: list[tuple[str, int]], **more: Any) -> Obje
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         "load_assignment": endpoints(name, found),
         **more,
     }
@@ -124,7 +122,6 @@ def listener(name: str, host: str, port: int, filter_chains: list[Object]) -> Ob
     return {
         "name": name,
         "address": address(host, port),
-        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
         **({"listener_filters": [TLS_INSPECTOR]} if by_name else {}),
         "filter_chains": filter_chains,
     }

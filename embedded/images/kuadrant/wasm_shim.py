@@ -44,7 +44,7 @@ WASM_PLUGINS = "extensions.istio.io/v1alpha1/wasmplugins"
 Mode = processing_mode_pb2.ProcessingMode
 Object = dict[str, Any]
 _STREAM = "text/event-stream"
-BUFFERED_BYTES = 1 << 20  # per_connection_buffer_limit_bytes of Istio's Envoy
+BUFFERED_BYTES = 1 << 20  # per_connection_buffer_limit_bytes as Envoy has it, and Istio leaves it
 
 
 class Shim:
