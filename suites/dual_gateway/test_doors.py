@@ -1,6 +1,5 @@
 """Every way to the router from outside: what shows its Pods, and what leads to that."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.objects import existing
 from fixtures.stack.gateways import MAAS_GATEWAY
+from fixtures.stack.leading import Target, key_of, name_of, services_of
 from suites.dual_gateway.vsr import NAMESPACE, SERVICE
 
 Object = dict[str, Any]
@@ -31,49 +31,22 @@ BY_THEMSELVES = [
 ]
 
 
+def router_pods(kube: Kube) -> list[Object]:
+    """Whichever have the labels of the router's own Deployment."""
+    deployment = existing(kube, "apps/v1", "Deployment", NAMESPACE, SERVICE)
+    labels = deployment["spec"]["selector"]["matchLabels"]
+    return list(kube.all("v1", "Pod", NAMESPACE, labels))
+
+
 def router_services(kube: Kube) -> list[Object]:
     """Services of the router's Pods, and names for these, whoever made them; its own is one."""
-    deployment = existing(kube, "apps/v1", "Deployment", NAMESPACE, SERVICE)
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    there = kube.all("v1", "Service")
-    found = [
-        one
-        for one in there
-        if one["metadata"]["namespace"] == NAMESPACE
-        and (selector := one["spec"].get("selector"))
-        and selector.items() <= labels.items()
-    ]
-    names = tuple(f"{one['metadata']['name']}.{NAMESPACE}.svc" for one in found)
-    found += [one for one in there if one["spec"].get("externalName", "").startswith(names)]
-    assert SERVICE in {one["metadata"]["name"] for one in found}, f"no Service is {SERVICE}"
+    found = services_of(kube, router_pods(kube))
+    assert (NAMESPACE, SERVICE) in map(key_of, found), f"no Service with Pods is {SERVICE}"
     return found
 
 
-def leads_to(route: Object, services: list[Object]) -> bool:
-    """Whether anything in it names one of these Services, as a reference or as a host."""
-    own = route["metadata"]["namespace"]
-    keys = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in services}
-    hosts = {f"{name}.{namespace}" for namespace, name in keys}
-    for one in _objects(route["spec"]):
-        if (one.get("namespace", own), one.get("name")) in keys:
-            return True
-        host = str(one.get("host", ""))
-        if ".".join(host.split(".")[:2]) in hosts or (own, host) in keys:
-            return True
-    return False
-
-
-def _objects(value: Any) -> Iterator[Object]:
-    """Every JSON object within."""
-    if isinstance(value, dict):
-        yield value
-    for one in value.values() if isinstance(value, dict) else value:
-        if isinstance(one, dict | list):
-            yield from _objects(one)
-
-
-def name_of(obj: Object) -> str:
-    return f"{obj['kind']} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
+def router(kube: Kube) -> Target:
+    return Target.of(router_services(kube)).through(kube, router_pods(kube))
 
 
 @requirement("DG-24")
@@ -97,9 +70,9 @@ def test_every_service_is_internal(kube: Kube) -> None:
 @pytest.mark.parametrize(("version", "kind"), BY_GATEWAY, ids=[f"{k}-{v}" for v, k in BY_GATEWAY])
 def test_routes_hang_on_the_maas_gateway(kube: Kube, version: str, kind: str) -> None:
     """Those that lead to the router; of kinds that the cluster does not know there are none."""
-    services = router_services(kube)
+    target = router(kube)
     there = kube.all(version, kind) if kube.serves(version, kind) else []
-    found = [one for one in there if leads_to(one, services)]
+    found = [one for one in there if target.is_named_by(one)]
     parents = {
         f"{name_of(one)} on {namespace}/{ref['name']}": (namespace, ref["name"])
         for one in found
@@ -118,7 +91,7 @@ def test_routes_hang_on_the_maas_gateway(kube: Kube, version: str, kind: str) ->
 )
 def test_nothing_else_leads_there(kube: Kube, version: str, kind: str) -> None:
     """`--no-public-route`; where a kind is unknown there can be none."""
-    services = router_services(kube)
+    target = router(kube)
     there = kube.all(version, kind) if kube.serves(version, kind) else []
-    found = [name_of(one) for one in there if leads_to(one, services)]
+    found = [name_of(one) for one in there if target.is_named_by(one)]
     expect(not found, ROUTER, f"no {kind} to it", "; ".join(found))

@@ -11,9 +11,12 @@ import httpx
 
 from fixtures.found import only
 from fixtures.stack import MANY, STREAMED
+from fixtures.waiting import REQUEST_SECONDS
 from suites.hardening.ways import Walker, Way
 
-LONG_SECONDS = 17.0  # Envoy's own timeout of a route is fifteen
+# Longer than what proxies end answers after, unless they are told: Envoy's routes fifteen seconds,
+# KServe's twenty, many a balancer's silence thirty or sixty.
+LONG_SECONDS = 65.0
 _ALL = 1000  # events: more than any answer here has
 
 
@@ -57,7 +60,8 @@ def _lasted(walker: Walker, way: Way, stream: bool) -> Lasted:
     began = time.monotonic()
     status, seen = 0, b""
     wish = {"hang": LONG_SECONDS, "total_tokens": MANY}
-    with walker.open(way, wish, **more) as (request_id, answer):
+    patience = LONG_SECONDS + REQUEST_SECONDS
+    with walker.open(way, wish, seconds=patience, **more) as (request_id, answer):
         try:
             status = answer.status_code
             for piece in answer.iter_raw():

@@ -81,10 +81,10 @@ class OwnRoute:
         ports = [{"name": "http", "port": PORT, "targetPort": PORT}]
         self.apply(("v1", "Service"), {"selector": selector, "ports": ports}, name, namespace)
 
-    def route(self, *rules: Object) -> None:
+    def route(self, *rules: Object, namespace: str = "") -> None:
         """The HTTPRoute with these rules and no others."""
         parent = {"name": MAAS_GATEWAY[1], "namespace": MAAS_GATEWAY[0]}
-        self.apply(ROUTE, {"parentRefs": [parent], "rules": list(rules)})
+        self.apply(ROUTE, {"parentRefs": [parent], "rules": list(rules)}, namespace=namespace)
 
     def rule(self, backend: str, below: str = "", namespace: str = "") -> Object:
         """What is asked for below a path goes to a Service, without the path."""
@@ -96,10 +96,10 @@ class OwnRoute:
             "backendRefs": [{"name": backend, "port": PORT, **elsewhere}],
         }
 
-    def policy(self, kind: Kind, rules: Object) -> None:
+    def policy(self, kind: Kind, rules: Object, namespace: str = "") -> None:
         """A policy of the route's own, as it is now."""
         target = {"group": _GROUP, "kind": ROUTE[1], "name": NAME}
-        self.apply(kind, {"targetRef": target, **rules})
+        self.apply(kind, {"targetRef": target, **rules}, namespace=namespace)
 
     def apply(self, kind: Kind, spec: Object, name: str = NAME, namespace: str = "") -> Object:
         metadata = {"name": name, "namespace": namespace or self.namespace}

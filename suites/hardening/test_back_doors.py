@@ -18,8 +18,9 @@ from fixtures.secrets import Secret
 from fixtures.stack import TIER_PREFIX, Stack
 from fixtures.stack.bearer import Bearer
 from fixtures.stack.gateways import MAAS_GATEWAY, endpoint
+from fixtures.stack.leading import Target, key_of, name_of, services_of
 from fixtures.stack.surface import entrances, of_a_test
-from suites.dual_gateway.test_doors import BY_GATEWAY, BY_THEMSELVES, leads_to, name_of
+from suites.dual_gateway.test_doors import BY_GATEWAY, BY_THEMSELVES
 from suites.hardening.test_identity import has_account
 from suites.hardening.test_keys import API_KEYS
 from suites.hardening.wire import connect
@@ -30,32 +31,26 @@ WITHIN = ("ClusterIP", "ExternalName")
 
 
 def behind(kube: Kube) -> list[Object]:
-    """Services of the Pods that the MaaS gateway's routes lead to, whoever made them, but for those
-    of other gateways, which are public by their nature."""
-    services = kube.all("v1", "Service")
+    """Pods that the MaaS gateway's routes lead to, but for those of other gateways, which are
+    public by their nature."""
     named = {
         (one.route.partition("/")[0], name)
         for one in entrances(kube)
         if one.gateway == MAAS_GATEWAY
         for name in one.backends
     }
-    owned = {"Gateway"}
-    first = [
-        one
-        for one in services
-        if (one["metadata"]["namespace"], one["metadata"]["name"]) in named
-        and not owned & {ref["kind"] for ref in one["metadata"].get("ownerReferences") or []}
+    selectors = [
+        (one["metadata"]["namespace"], one["spec"]["selector"])
+        for one in kube.all("v1", "Service")
+        if key_of(one) in named and one["spec"].get("selector") and not of_a_gateway(one)
     ]
     return [
-        one for one in services if not of_a_test(one) and any(shares(one, own) for own in first)
+        pod for namespace, labels in selectors for pod in kube.all("v1", "Pod", namespace, labels)
     ]
 
 
-def shares(one: Object, other: Object) -> bool:
-    """Whether a Service's selector takes the Pods of another's."""
-    selector, theirs = (each["spec"].get("selector") or {} for each in (one, other))
-    is_near = one["metadata"]["namespace"] == other["metadata"]["namespace"]
-    return is_near and bool(selector) and selector.items() <= theirs.items()
+def of_a_gateway(obj: Object) -> bool:
+    return "Gateway" in [ref["kind"] for ref in obj["metadata"].get("ownerReferences") or []]
 
 
 def routes(kube: Kube) -> Iterator[tuple[Object, bool]]:
@@ -72,17 +67,19 @@ def routes(kube: Kube) -> Iterator[tuple[Object, bool]]:
 
 @requirement("HD-107")
 def test_what_is_behind_has_no_other_way_in(kube: Kube) -> None:
-    """maas-api, models and the router: no Service of theirs is public, and no route of another
-    gateway leads there."""
-    services = behind(kube)
+    """maas-api, models and the router: no Service of their Pods is public, and no route of another
+    gateway leads there, by whatever name."""
+    pods = behind(kube)
+    services = [one for one in services_of(kube, pods) if not of_a_test(one)]
     expect(bool(services), MAAS, "Services behind the MaaS gateway", "none")
     shown = [
         f"{name_of(one)}: {one['spec'].get('type')}"
         for one in services
         if one["spec"].get("type", "ClusterIP") not in WITHIN or one["spec"].get("externalIPs")
     ]
+    target = Target.of(services).through(kube, pods)
     shown += [name_of(one) for one, is_ours in routes(kube)
-              if not is_ours and leads_to(one, services)]  # fmt: skip
+              if not is_ours and target.is_named_by(one)]  # fmt: skip
     expect(not shown, MAAS, "no other way to what is behind it", "; ".join(shown))
 
 
@@ -99,14 +96,27 @@ RULING = {"", "*", "apps", "batch", "autoscaling", "policy", "rbac.authorization
           "serving.kserve.io", "ainetworking.prototype.x-k8s.io"}  # fmt: skip
 ALTERING = {"create", "update", "patch", "delete", "deletecollection", "*"}
 POSING = {"impersonate", "escalate", "bind"}
+# Which scopes a token has is for its user to narrow, on OpenShift (system:scope-impersonation).
+SCOPES = {"userextras/scopes.authorization.openshift.io"}
+# Whose objects say who is let in, what is put into requests, and where they go: keys among it.
+TELLING = {"apps", "batch", "gateway.networking.k8s.io", "extensions.istio.io",
+           "networking.istio.io", "security.istio.io", "kuadrant.io", "authorino.kuadrant.io",
+           "operator.authorino.kuadrant.io", "limitador.kuadrant.io", "serving.kserve.io",
+           "ainetworking.prototype.x-k8s.io"}  # fmt: skip
+INSIDE = {"pods", "configmaps", "replicationcontrollers", "podtemplates"}
+READING = {"get", "list", "watch"}
 _TOLD = 3
 
 
 def too_much(rule: Object) -> bool:
-    """Whether a rule of a SelfSubjectRulesReview gives more than the use of models."""
+    """Whether a rule of a SelfSubjectRulesReview gives more than the use of models. A ConfigMap
+    that is public by its name is nobody's secret."""
     verbs, resources = set(rule["verbs"]), set(rule.get("resources") or [])
-    alters = verbs & ALTERING and set(rule.get("apiGroups") or []) & RULING
-    return bool(resources & HIDDEN or alters or verbs & POSING)
+    groups = set(rule.get("apiGroups") or [])
+    named = bool(rule.get("resourceNames"))
+    reads = verbs & READING and (groups & TELLING or (resources & INSIDE and not named))
+    poses = verbs & POSING and resources != SCOPES
+    return bool(resources & HIDDEN or (verbs & ALTERING and groups & RULING) or reads or poses)
 
 
 @requirement("HD-108")

@@ -22,9 +22,10 @@ from fixtures.stack.gateways import client, endpoint
 from fixtures.stack.pods import Inside, ask_from_inside
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until
 from suites.external_models.backends import Backends
-from suites.hardening.own import AUTH, GRANT, PORT, ROUTE, OwnRoute, open_to_all
+from suites.hardening.own import AUTH, GRANT, NAME, PORT, ROUTE, OwnRoute, open_to_all
 
-GATEWAY, SECRET = ("gateway.networking.k8s.io/v1", "Gateway"), ("v1", "Secret")
+GATEWAY_API = "gateway.networking.k8s.io"
+GATEWAY, SECRET = (f"{GATEWAY_API}/v1", "Gateway"), ("v1", "Secret")
 SERVICE, DEPLOYMENT = ("v1", "Service"), ("apps/v1", "Deployment")
 SHARES = 20  # requests to two Pods: all at one of them is as likely as 1 in 500,000
 LONG = 600  # seconds: longer than this test takes
@@ -55,7 +56,7 @@ def test_grants(own: OwnRoute) -> None:
     near, far = own.recorder("near"), own.recorder("far", own.neighbour)
     own.policy(AUTH, open_to_all())
     own.route(own.rule("near", "/near"), own.rule("far", "/far", own.neighbour))
-    origin = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": own.namespace}
+    origin = {"group": GATEWAY_API, "kind": "HTTPRoute", "namespace": own.namespace}
     grant = {"from": [origin], "to": [{"group": "", "kind": "Service"}]}
     for _ in range(2):
         until_refused(own, "/far", 500, [near, far])
@@ -66,6 +67,33 @@ def test_grants(own: OwnRoute) -> None:
         until("the route to be resolved", own.resolved, "True".__eq__, ENFORCED_SECONDS)
         own.remove(GRANT, "own", own.neighbour)
     until_refused(own, "/far", 500, [near, far])
+
+
+@requirement("HD-70")
+def test_grants_for_others(own: OwnRoute) -> None:
+    """To a neighbour's Service, by grants that are nearly it: for another Service of its namespace,
+    whose path is served meanwhile, and of another kind or namespace."""
+    far = own.recorder("far", own.neighbour)
+    own.service("another", {"app": NAME, "recorder": "far"}, own.neighbour)
+    own.policy(AUTH, open_to_all())
+    own.route(
+        own.rule("far", "/far", own.neighbour), own.rule("another", "/another", own.neighbour)
+    )
+    routes = {"group": GATEWAY_API, "kind": "HTTPRoute", "namespace": own.namespace}
+    services = {"group": "", "kind": "Service"}
+    nearly = {
+        "other-kind": (routes, {"group": "", "kind": "Secret"}),
+        "other-group": (routes, {"group": "apps", "kind": "Service"}),
+        "other-routes": ({**routes, "kind": "GRPCRoute"}, services),
+        "other-namespace": ({**routes, "namespace": own.neighbour}, services),
+        "other-service": (routes, {**services, "name": "another"}),
+    }
+    for name, (origin, target) in nearly.items():
+        own.apply(GRANT, {"from": [origin], "to": [target]}, name, own.neighbour)
+    until_served(own, "/another", far, [])
+    until_refused(own, "/far", 500, [far])
+    own.apply(GRANT, {"from": [routes], "to": [{**services, "name": "far"}]}, "own", own.neighbour)
+    until_served(own, "/far", far, [])
 
 
 @requirement("HD-70")

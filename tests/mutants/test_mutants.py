@@ -12,6 +12,7 @@ import yaml
 from fixtures.evidence.requirements import by_id, read_all
 from manifests import FOLDER
 from tests.mutants import (
+    around,
     askers,
     changes,
     dual_gateway,
@@ -43,6 +44,7 @@ MUTANTS = [
     *moments.MUTANTS,
     *changes.MUTANTS,
     *providers.MUTANTS,
+    *around.MUTANTS,
     *askers.MUTANTS,
     *upkeep.MUTANTS,
     *strangers.MUTANTS,

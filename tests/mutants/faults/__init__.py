@@ -74,6 +74,7 @@ def with_lua(module: Any, source: str, first: bool = False) -> None:
 
 from tests.mutants.faults import (  # noqa: E402, F401
     altered,
+    around,
     askers,
     bodies,
     changing,
