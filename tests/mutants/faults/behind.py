@@ -115,14 +115,14 @@ def _(_: Any) -> None:
     _at("anthropic-simulator.", {"outlier_detection": out, "common_lb_config": panic})
 
 
-@fault("broken-connections-take-one-model-away", "envoy_gateway")
+@fault("a-dozen-failures-take-one-model-away", "envoy_gateway")
 def _(_: Any) -> None:
-    """Ten in a row, of a model on the MaaS gateway itself; what it says is no reason."""
+    """502, 503, 504 and broken connections, of a model on the MaaS gateway itself."""
     from embedded.gatewayapi import envoy
 
-    out = {"consecutive_local_origin_failure": 10, "interval": "1s", "max_ejection_percent": 100,
-           "split_external_local_origin_errors": True, "enforcing_consecutive_5xx": 0,
-           "enforcing_success_rate": 0, "enforcing_local_origin_success_rate": 0}  # fmt: skip
+    out = {"consecutive_gateway_failure": 12, "enforcing_consecutive_gateway_failure": 100,
+           "enforcing_consecutive_5xx": 0, "enforcing_success_rate": 0, "interval": "1s",
+           "max_ejection_percent": 100}  # fmt: skip
     more = {"outlier_detection": out, "common_lb_config": {"healthy_panic_threshold": {}}}
     right = envoy.static_cluster
 
