@@ -23,6 +23,7 @@ from tests.mutants import (
     mixed_providers,
     moments,
     providers,
+    running,
     strangers,
     upkeep,
     whose,
@@ -50,6 +51,7 @@ MUTANTS = [
     *strangers.MUTANTS,
     *whose.MUTANTS,
     *elements.MUTANTS,
+    *running.MUTANTS,
 ]
 
 
