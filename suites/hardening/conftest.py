@@ -14,7 +14,7 @@ from fixtures.stack import TIER_PREFIX, Identity, Provider, Stack
 from manifests import FOLDER
 from suites.hardening.everywhere import Asker
 from suites.hardening.moments import Whole
-from suites.hardening.own import OwnRoute, own_route
+from suites.hardening.own import OwnRoute, own_gateway, own_route
 from suites.hardening.served import INSTEAD, Chosen, choose
 from suites.hardening.ways import Walker, Way, member_of, recorders, ways
 from suites.maas_gateway.models import PREMIUM
@@ -149,3 +149,13 @@ def own(kube: Kube, stack: Stack) -> Iterator[OwnRoute]:
     """A namespace for a route of the test's own."""
     with own_route(kube, stack) as made:
         yield made
+
+
+@pytest.fixture(params=["route", "gateway"])
+def target(
+    request: pytest.FixtureRequest, kube: Kube, access: Access, stack: Stack
+) -> Iterator[OwnRoute]:
+    """The same by what its policies are for: the route, or a Gateway of its own."""
+    made = {"route": own_route(kube, stack), "gateway": own_gateway(kube, access, stack)}
+    with made[request.param] as own:
+        yield own

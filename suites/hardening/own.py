@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
+from fixtures.clusters import Access
 from fixtures.evidence import Exchange
 from fixtures.found import only
 from fixtures.kube import Kube
 from fixtures.objects import conditions, existing, parent_of
 from fixtures.stack import AUDIENCE, CHAT, Identity, Provider, Stack, Wish
-from fixtures.stack.gateways import MAAS_GATEWAY
+from fixtures.stack.gateways import MAAS_GATEWAY, client, endpoint
 from fixtures.stack.pods import IMAGE, RESTRICTED
 from fixtures.waiting import ENFORCED_SECONDS, IN_A_ROW, until
 from manifests import FOLDER, Object, render
@@ -22,6 +25,7 @@ from manifests import FOLDER, Object, render
 Kind = tuple[str, str]
 _GROUP = "gateway.networking.k8s.io"
 ROUTE, GRANT = (f"{_GROUP}/v1", "HTTPRoute"), (f"{_GROUP}/v1beta1", "ReferenceGrant")
+GATEWAY = (f"{_GROUP}/v1", "Gateway")
 AUTH = ("kuadrant.io/v1", "AuthPolicy")
 REQUESTS = ("kuadrant.io/v1", "RateLimitPolicy")
 TOKENS = ("kuadrant.io/v1alpha1", "TokenRateLimitPolicy")
@@ -32,11 +36,13 @@ KEY_HEADER = "X-Provider-Api-Key"
 
 @dataclass(frozen=True)
 class OwnRoute:
-    """HTTPRoute `own` in `namespace`, and what belongs to it; `neighbour` is another namespace."""
+    """HTTPRoute `own` in `namespace`, and what belongs to it; `neighbour` is another namespace.
+    `gateway` asks a Gateway of its own, if it has one, whose the policies are then."""
 
     kube: Kube
     stack: Stack
     namespace: str
+    gateway: httpx.Client | None = None
 
     @property
     def neighbour(self) -> str:
@@ -83,7 +89,8 @@ class OwnRoute:
 
     def route(self, *rules: Object, namespace: str = "") -> None:
         """The HTTPRoute with these rules and no others."""
-        parent = {"name": MAAS_GATEWAY[1], "namespace": MAAS_GATEWAY[0]}
+        home, name = (self.namespace, NAME) if self.gateway else MAAS_GATEWAY
+        parent = {"name": name, "namespace": home}
         self.apply(ROUTE, {"parentRefs": [parent], "rules": list(rules)}, namespace=namespace)
 
     def rule(self, backend: str, below: str = "", namespace: str = "") -> Object:
@@ -97,8 +104,8 @@ class OwnRoute:
         }
 
     def policy(self, kind: Kind, rules: Object, namespace: str = "") -> None:
-        """A policy of the route's own, as it is now."""
-        target = {"group": _GROUP, "kind": ROUTE[1], "name": NAME}
+        """A policy of the route's own, or of its Gateway's, as it is now."""
+        target = {"group": _GROUP, "kind": (GATEWAY if self.gateway else ROUTE)[1], "name": NAME}
         self.apply(kind, {"targetRef": target, **rules}, namespace=namespace)
 
     def apply(self, kind: Kind, spec: Object, name: str = NAME, namespace: str = "") -> Object:
@@ -124,13 +131,15 @@ class OwnRoute:
 
     def models(self, below: str = "", user: Identity | None = None) -> Exchange:
         """A listing; `expect…backend` and `records` know nothing of the route's recorders."""
-        return self.stack.send("GET", f"{self.path}{below}/v1/models", user)
+        return self.stack.send("GET", f"{self.path}{below}/v1/models", user, at=self.gateway)
 
     def chat(self, user: str, wish: Wish | None = None) -> Exchange:
         """A chat by whom no token is asked of, and who says who he is."""
         body: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
         headers = {USER_HEADER: user}
-        return self.stack.send("POST", self.path + CHAT, None, body, headers, recorder=wish)
+        return self.stack.send(
+            "POST", self.path + CHAT, None, body, headers, recorder=wish, at=self.gateway
+        )
 
     def until_answered(self, status: int, below: str = "", user: Identity | None = None) -> None:
         """Until a listing has this status, several times in a row."""
@@ -200,3 +209,15 @@ def own_route(kube: Kube, stack: Stack) -> Iterator[OwnRoute]:
     finally:
         for name in (made.namespace, made.neighbour):
             kube.delete("v1", "Namespace", "", name)
+
+
+@contextlib.contextmanager
+def own_gateway(kube: Kube, access: Access, stack: Stack) -> Iterator[OwnRoute]:
+    """The same, on a Gateway of its own that has one listener."""
+    with own_route(kube, stack) as made:
+        listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}]
+        spec = {"gatewayClassName": "openshift-default", "listeners": listeners}
+        kube.wait_done([made.apply(GATEWAY, spec)])
+        target = endpoint(kube, access, made.namespace, NAME, "http")
+        with client(target, access) as gateway:
+            yield OwnRoute(kube, stack, made.namespace, gateway)

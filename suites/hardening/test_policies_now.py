@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from fixtures.evidence import MAAS, expect
 from fixtures.evidence.requirements import requirement
 from fixtures.kube import Kube
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Provider
@@ -44,9 +45,15 @@ def limited(kind: Kind, answers: int) -> Object:
     return {"limits": {"everybody": {"rates": rates, "counters": counters}}}
 
 
-def answers(own: OwnRoute, recorder: Provider) -> int | str:
-    """How many a new user gets before he is refused, and then the recorder is not asked."""
-    user = f"user-{uuid.uuid4().hex[:12]}"
+def newcomer() -> str:
+    """A user whom nobody has seen before."""
+    return f"user-{uuid.uuid4().hex[:12]}"
+
+
+def answers(own: OwnRoute, recorder: Provider, user: str = "") -> int | str:
+    """How many a user, a new one by default, gets before he is refused, and then the recorder is
+    not asked."""
+    user = user or newcomer()
     for number in range(UNLIMITED):
         exchange = own.chat(user, {"total_tokens": ANSWER_TOKENS})
         if exchange.status == 429:
@@ -56,14 +63,25 @@ def answers(own: OwnRoute, recorder: Provider) -> int | str:
     return UNLIMITED
 
 
+def begun(own: OwnRoute, recorder: Provider, limit: int) -> dict[str, int]:
+    """Users who have asked, until they were refused and half as often, and what was counted."""
+    spent, other, half = newcomer(), newcomer(), max(1, limit // 2)
+    answers(own, recorder, spent)
+    for _ in range(half):
+        own.chat(other, {"total_tokens": ANSWER_TOKENS}).expect_status(200)
+    return dict.fromkeys((spent, other), 0) if limit == UNLIMITED else {spent: limit, other: half}
+
+
 @requirement("HD-71")
 @pytest.mark.parametrize("kind", [REQUESTS, TOKENS], ids=["requests", "tokens"])
-def test_limits(own: OwnRoute, kind: Kind) -> None:
-    """Each change, seen by users who are new."""
-    recorder = own.recorder("one")
+def test_limits(target: OwnRoute, kind: Kind) -> None:
+    """Each change, of a policy of the route's and of its Gateway's, seen by users who are new, and
+    by those whose window runs: who has spent all, and who has begun."""
+    own, recorder = target, target.recorder("one")
     own.policy(AUTH, open_to_all())
     own.route(own.rule("one"))
     own.until_answered(200)
+    running: dict[str, int] = {}
     for change, wanted in CHANGES:
         if wanted == UNLIMITED:
             own.remove(kind)
@@ -71,6 +89,12 @@ def test_limits(own: OwnRoute, kind: Kind) -> None:
             own.policy(kind, limited(kind, wanted))
         until(f"a limit that was {change} to let {wanted} pass", partial(answers, own, recorder),
               partial(int.__eq__, wanted), ENFORCED_SECONDS, in_a_row=2)  # fmt: skip
+        for user, had in running.items():
+            more = answers(own, recorder, user)
+            left = wanted if wanted == UNLIMITED else max(0, wanted - had)
+            what = f"{left} answers for who had {had} before the limit was {change}"
+            expect(more == left, MAAS, what, f"{more}")
+        running = begun(own, recorder, wanted)
 
 
 def told(own: OwnRoute, recorder: Provider, user: Identity) -> tuple[int, list[str], list[str]]:

@@ -4,6 +4,7 @@ Everybody asks for everything first, and then all of that is read.
 """
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ from fixtures.secrets import Secret, forms
 from fixtures.stack import CHAT, TIER_PREFIX, Identity, Stack
 from fixtures.stack.logs import EGRESS_GATEWAY
 from suites.dual_gateway.vsr import NAMESPACE, SERVICE
+from suites.hardening.in_vain import InVain, ask_in_vain
 from suites.hardening.ways import COMPLETIONS, Walker, Way, expect_on_each
 from suites.mixed_providers.providers import EXTERNAL, OPENAI
 
 LINES = 5000  # of each log, in which what was asked just now is looked for
+SHOWN = 5  # questions of each log that has some
 STATUSES, EVENTS, LOGS = "statuses", "events", "logs"
 API_KEYS = "/maas-api/v1/api-keys"
 
@@ -34,12 +37,13 @@ API_KEYS = "/maas-api/v1/api-keys"
 @dataclass
 class Talk:
     """What was said, by whom it is: `secrets` by what they are, `prompts` by the way, which may be
-    the router's; and what the cluster showed then, by where: statuses, events and logs, each by
-    its name."""
+    the router's; what was asked `in_vain`; and what the cluster showed then, by where: statuses,
+    events and logs, each by its name."""
 
     secrets: dict[str, Secret] = field(default_factory=dict)
     prompts: dict[str, str] = field(default_factory=dict)
     routed: list[str] = field(default_factory=list)
+    in_vain: InVain = field(default_factory=InVain)
     shown: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def leaks(self, where: str) -> Iterator[tuple[str, list[str]]]:
@@ -62,6 +66,7 @@ def talk(kube: Kube, access: Access, stack: Stack, talker: Walker, all_ways: lis
     _use_every_token(stack, found)
     found.secrets["a user's token"] = talker.user.token
     _ask_on_every_way(talker, all_ways, found)
+    found.in_vain = ask_in_vain(kube, stack, talker.user, all_ways)
     time.sleep(access.log_seconds)
     readable = spaces.namespaces(kube, access)
     events = [one for one in kube.all("v1", "Event") if spaces.within(one, readable)]
@@ -187,6 +192,22 @@ def test_nobody_writes_prompts_down(kube: Kube, talk: Talk) -> None:
     leaks = {what: others for what, found in holders.items() if (others := sorted({*found} - own))}
     read = len(talk.shown[LOGS])
     expect(not leaks, MAAS, f"no prompt in any of {read} logs", f"{leaks}")
+
+
+@requirement("HD-85")
+@pytest.mark.capability("maas_gateway_log")
+def test_nobody_writes_down_what_is_asked_in_vain(kube: Kube, talk: Talk) -> None:
+    """What is refused, fails, or is no question that anybody understands."""
+    words, logs = talk.in_vain.words, talk.shown[LOGS]
+    written = {
+        name: sorted({*re.findall(rf"{talk.in_vain.stem}-\d+", text)})
+        for name, text in logs.items()
+        if talk.in_vain.stem in text
+    }
+    own = set(routers(kube, list(written))) if written else set()
+    leaks = {name: [words[one] for one in found][:SHOWN]
+             for name, found in written.items() if name not in own}  # fmt: skip
+    expect(not leaks, MAAS, f"nothing asked in vain in any of {len(logs)} logs", f"{leaks}")
 
 
 @requirement("HD-86")

@@ -24,6 +24,7 @@ from tests.mutants import (
     mixed_providers,
     moments,
     providers,
+    running,
     strangers,
     upkeep,
     whose,
@@ -52,6 +53,7 @@ MUTANTS = [
     *whose.MUTANTS,
     *elements.MUTANTS,
     *behind.MUTANTS,
+    *running.MUTANTS,
 ]
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from embedded.gatewayapi.routes import precedence
 from embedded.images.kuadrant.kuadrant_policies import AUTH, RATE, TOKEN, Kind, Path, rules
-from embedded.images.kuadrant.shim_actions import HITS, seconds
+from embedded.images.kuadrant.shim_actions import HITS
+from embedded.shared import duration
 
 Object = dict[str, Any]
 TOKENS = 'responseBodyJSON("/usage/total_tokens")'
@@ -50,7 +51,7 @@ def limitador_limits(kind: Kind, scope: str, policy: Object) -> Iterator[Object]
             yield {
                 "namespace": scope,
                 "max_value": rate["limit"],
-                "seconds": int(_window(rate["window"])),
+                "seconds": duration.parse(rate["window"]) // duration.SECOND,
                 "name": name,
                 "conditions": [f'descriptors[0]["{own}"] == "1"'],
                 "variables": [
@@ -58,10 +59,6 @@ def limitador_limits(kind: Kind, scope: str, policy: Object) -> Iterator[Object]
                     for counter in limit.get("counters", [])
                 ],
             }
-
-
-def _window(text: str) -> float:
-    return seconds(text) if not text.endswith("h") else float(text[:-1]) * 3600
 
 
 def services(namespace: str, timeouts: dict[str, str]) -> Object:

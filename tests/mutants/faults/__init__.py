@@ -99,6 +99,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     restarts,
     rights,
     routed_elements,
+    running,
     second_ways,
     shown,
     yesterday,
