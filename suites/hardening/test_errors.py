@@ -25,7 +25,7 @@ STATUSES = {
     "networks": (511, 520, 521, 522, 523, 524, 525, 526, 527, 530, 598, 599),
 }
 # Those that are worth another try to somebody, by operations beside a whole chat.
-TEMPTING = (409, 429, 500, 502, 503, 529)
+TEMPTING = (409, 429, 500, 503, 529)
 
 
 @requirement("HD-26")
@@ -52,8 +52,8 @@ def each(walker: Walker, way: Way, wish: Wish) -> Iterator[Exchange]:
         wished = {**wish, "usage": {"total_tokens": 1}}
         exchange = walker.ask(way, wished, operation=operation, **more)
         assert way.recorder
-        received = walker.stack.records_of(way.recorder, exchange.id)
-        if operation in way.operations or exchange.status != 404 or received:
+        is_known = operation in way.operations or exchange.status != 404
+        if is_known or walker.stack.records_of(way.recorder, exchange.id):
             yield exchange
 
 

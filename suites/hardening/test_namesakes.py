@@ -24,7 +24,7 @@ def expect_as_before(walker: Walker, all_ways: list[Way]) -> None:
     whoever is there; and a user's requests are as many as they were."""
 
     def problem(way: Way) -> str:
-        walker.stack.send("POST", way.route.path + CHAT, None, {}).expect_refusal(401)
+        walker.stack.send("POST", way.route.path + CHAT, None, {}).expect_status(401)
         asked = [walker.ask(way).expect_status(200) for _ in range(2)]
         keys = [wrong_keys(record_of(walker, way, one)) for one in asked]
         return "; ".join(filter(None, keys))
