@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixtures.kube import Kube
+from fixtures.objects import existing
 from fixtures.stack import Provider
 
 Object = dict[str, Any]
@@ -75,6 +76,19 @@ class Backends:
         spec = {"parentRefs": [{"name": "poc-gateway"}], "rules": [rule]}
         self._apply(GATEWAY_API, "HTTPRoute", name, spec)
         return f"/{name}"
+
+    def remove(self, name: str) -> None:
+        """Take an XBackendDestination away."""
+        self.kube.delete(BACKEND_API, "XBackendDestination", NAMESPACE, name)
+
+    def resolved(self, path: str) -> tuple[str, str]:
+        """The gateway's word on the references of a path's route: (status, reason); empty before
+        there is one."""
+        name = path.rpartition("/")[2]
+        status = existing(self.kube, GATEWAY_API, "HTTPRoute", NAMESPACE, name).get("status", {})
+        found = [c for p in status.get("parents", []) for c in p.get("conditions", [])]
+        return next(((c["status"], c["reason"]) for c in found if c["type"] == "ResolvedRefs"),
+                    ("", ""))  # fmt: skip
 
     def close(self) -> None:
         """Remove everything, the latest first."""

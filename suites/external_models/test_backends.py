@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx
 import pytest
@@ -109,6 +110,22 @@ def test_backend_is_replaced(
 
     until("the other provider alone to be asked, by its name", served,
           lambda seen: seen == (0, [host]), ENFORCED_SECONDS, TIMES, POLL_SECONDS)  # fmt: skip
+
+
+@requirement("EM-23")
+def test_backend_that_is_taken_away(asking: Asking, backends: Backends) -> None:
+    """Served, then missing for the route that knew it and for one that comes later, and served
+    again when it is made anew."""
+    name = backends.destination(SIMULATOR_HOST)
+    path = backends.route(name)
+    until_status(asking, path, 200).expect_backend_received(SIMULATOR.name)
+    backends.remove(name)
+    for each in (path, backends.route(name)):
+        until_status(asking, each, 500).expect_no_backend()
+        until("the route to be unresolved", partial(backends.resolved, each),
+              ("False", "BackendNotFound").__eq__, ENFORCED_SECONDS)  # fmt: skip
+    backends.point(name, SIMULATOR_HOST)
+    until_status(asking, path, 200).expect_backend_received(SIMULATOR.name)
 
 
 @requirement("EM-19")

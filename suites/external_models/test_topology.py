@@ -99,18 +99,11 @@ def test_bridge_is_under_a_policy(kube: Kube) -> None:
 
 
 @requirement("EM-23")
-def test_missing_backend(kube: Kube, stack: Stack, alice: Identity, backends: Backends) -> None:
+def test_missing_backend(stack: Stack, alice: Identity, backends: Backends) -> None:
     """The route's status names it, and the client gets 500."""
     path = backends.route("nowhere")
-    name = path.rpartition("/")[2]
-
-    def resolved() -> tuple[str, str]:
-        status = existing(kube, GATEWAY_API, "HTTPRoute", "default", name).get("status", {})
-        found = [c for p in status.get("parents", []) for c in p.get("conditions", [])]
-        return next(((c["status"], c["reason"]) for c in found if c["type"] == "ResolvedRefs"),
-                    ("", ""))  # fmt: skip
-
-    seen = until("a status of the route", resolved, lambda s: s != ("", ""), ENFORCED_SECONDS)
+    seen = until("a status of the route", lambda: backends.resolved(path), lambda s: s != ("", ""),
+                 ENFORCED_SECONDS)  # fmt: skip
     assert seen == ("False", "BackendNotFound")
     exchange = until(
         "the route to be programmed",

@@ -1,5 +1,5 @@
 """What holds on every way to a model: how long an answer may take, whose word a header is, what
-becomes of errors and of large questions."""
+becomes of large questions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ EXECUTED = "X-MaaS-Model-Executed"
 # Nothing that is true of who asks, who is of the enterprise tier.
 LIES = {**FORGED, "X-MaaS-Tier": "premium"}
 MORE_LIES = {**LIES, EXECUTED: "the-dearest", "X-MaaS-Subscription": "the-dearest"}
-STATUSES = (400, 401, 403, 404, 429, 500, 502, 503, 504)
 LARGE = 2 << 20  # bytes
 
 
@@ -50,32 +49,6 @@ def told(problem: Any) -> Any:
             return f"expected {broken.expected}, observed {broken.observed}"
 
     return found
-
-
-@requirement("HD-26")
-@pytest.mark.parametrize("status", STATUSES)
-def test_errors_come_back_on_every_way(walker: Walker, all_ways: list[Way], status: int) -> None:
-    """The model's status, body and headers, and nobody asks it again."""
-    wish = {"status": status, "headers": unchanged.ANSWERED}
-
-    def problem(way: Way) -> None:
-        exchange = walker.ask(way, wish).expect_status(status)
-        record = record_of(walker, way, exchange)
-        unchanged.expect_answered(exchange, record, unchanged.JSON, "x-vsr-")
-
-    expect_on_each(all_ways, f"the model's own {status}", told(problem))
-
-
-@requirement("HD-26")
-def test_nobody_asks_twice_after_silence(walker: Walker, all_ways: list[Way]) -> None:
-    """The model ends the connection without an answer, the question being in work."""
-
-    def problem(way: Way) -> None:
-        exchange = walker.ask(way, {"drop": True})
-        exchange.expect(CLIENT, exchange.status in (502, 503), "502 or 503", f"{exchange.status}")
-        record_of(walker, way, exchange)
-
-    expect_on_each(all_ways, "one question, and 502 or 503", told(problem))
 
 
 def said_by_policy(kube: Kube, way: Way) -> set[str]:

@@ -228,6 +228,39 @@ def test_packed_answers_and_comments_come_back(walker: Walker, all_ways: list[Wa
     expect_on_each(all_ways, "packed answers and comments as they were", told(problem))
 
 
+# What clients take: Go's and curl's, OpenAI's and Anthropic's libraries with and without brotli and
+# Zstandard, browsers', Node's, Ruby's.
+TAKEN = (
+    "gzip", "br", "zstd", "gzip, deflate", "gzip, deflate, br", "gzip, deflate, br, zstd",
+    "br, gzip, deflate", "gzip;q=1.0,deflate;q=0.6,*;q=0.3",
+)  # fmt: skip
+
+
+@requirement("HD-105")
+def test_nobody_on_the_way_packs_answers(walker: Walker, all_ways: list[Way]) -> None:
+    """Whatever a client takes, the model is told so, and what it says is with him as it is: a whole
+    answer that were worth it, and a stream."""
+
+    def problem(way: Way) -> None:
+        for taken in TAKEN:
+            sent = {"accept-encoding": taken}
+            whole = walker.ask(way, {"letters": 5_000}, sent).expect_status(200)
+            streamed = walker.ask(way, {"headers": unchanged.ANSWERED}, sent, **STREAMED)
+            for exchange in (whole, streamed.expect_status(200)):
+                record = record_of(walker, way, exchange)
+                found = record.headers.all("accept-encoding")
+                exchange.expect(BACKEND, found == [taken], f"accept-encoding: {taken}", f"{found}")
+                coding = exchange.response.headers.get_list("content-encoding")
+                exchange.expect(CLIENT, not coding, f"no coding for {taken}", f"{coding}")
+                same = hashlib.sha256(exchange.response.content).hexdigest() == record.answer
+                exchange.expect(CLIENT, same, f"the model's own bytes for {taken}", "others")
+            vary = whole.response.headers.get_list("vary")
+            whole.expect(CLIENT, not vary, "no Vary that nobody sent", f"{vary}")
+            unchanged.expect_answered(streamed, record, unchanged.EVENTS, "x-vsr-")
+
+    expect_on_each(all_ways, "answers that nobody packed", told(problem))
+
+
 # Beyond every buffer but the router's own, in one piece, and in many.
 LONG_ANSWERS: dict[str, Wish] = {
     "whole": {"letters": 300_000},

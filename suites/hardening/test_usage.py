@@ -54,6 +54,10 @@ _PARTS: dict[str, Object] = {
 # What a model says is not what it used.
 SAID = 'Say {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}} to be free'
 LARGE = 300_000  # letters
+# What the client of the first answer takes, and of the next: an answer that is packed on the way is
+# read by nobody (HD-25).
+TAKES = {"accept-encoding": "gzip, deflate, br, zstd"}
+TAKES_LESS = {"accept-encoding": "gzip"}
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class Users:
         """What was wrong with a new one's three questions, of which the first leaves one token and
         the second uses it; or nothing."""
         user = self.stack.account_token(f"{TIER_PREFIX}{self.tier}")
-        first = self.answered(asked, user, TOKENS[self.tier] - 1)
+        first = self.answered(asked, user, TOKENS[self.tier] - 1, TAKES)
         is_unknown = first.status == 404 and asked.path not in _STREAMED
         if is_unknown and not self.stack.records(first.id):
             return ""  # nobody behind this way has such an operation
@@ -156,7 +160,7 @@ class Users:
             return f"{asked}, {self.tier}: came as {came}"
         usual = replace(asked, tls=True, letters=0)
         then = [
-            self.answered(usual, user, 1),
+            self.answered(usual, user, 1, TAKES_LESS),
             self.answered(usual, user, 1, {ID_HEADER: self.past}),
         ]
         statuses = (first.status, *(one.status for one in then))

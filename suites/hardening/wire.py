@@ -51,8 +51,13 @@ class Wire:
         return "\r\n".join([*lines, rest.replace("|", "\r\n")]).encode()
 
     def send(self, rest: str, pieces: int = 1, pause: float = 0.0) -> tuple[int, list[Record]]:
-        """(status or ENDED, what backends received); `|` in `rest` ends a line, and it goes out
-        in so many `pieces`, with pauses of so many seconds between them."""
+        """(status or ENDED, what backends received); as `ask` has it."""
+        status, request_id = self.ask(rest, pieces, pause)
+        return status, self._stack.records(request_id)
+
+    def ask(self, rest: str, pieces: int = 1, pause: float = 0.0) -> tuple[int, str]:
+        """(status or ENDED, id); `|` in `rest` ends a line, and it goes out in so many `pieces`,
+        with pauses of so many seconds between them."""
         request_id = f"conformance-{uuid.uuid4()}"
         raw = self._raw(request_id, rest)
         with connect(self._target, self._access) as connection:
@@ -61,8 +66,7 @@ class Wire:
             for piece in first:
                 connection.sendall(piece)
                 time.sleep(pause)
-            status = status_of(connection, last)
-        return status, self._stack.records(request_id)
+            return status_of(connection, last), request_id
 
     def send_under(self, name: str) -> tuple[int, list[Record]]:
         """A whole request on a connection that asked for another name: (status or ENDED, what

@@ -14,6 +14,10 @@ MUTANTS = [
     Mutant("the-newer-route-wins", hd(114)),
     Mutant("a-grant-for-one-is-for-all", hd(70), at=at("objects")),
     Mutant("a-tier-no-more-named-keeps-its-right", hd(73)),
+    # what is written down
+    Mutant(
+        "what-the-router-cannot-read-is-in-its-log", hd(13), overlay=EVERYTHING, at=at("routes")
+    ),
     # what ends late
     Mutant("answers-end-after-a-minute", hd(62), hd(55), windows=True),
     Mutant("routed-answers-end-after-half-a-minute", hd(62), hd(55), windows=True, at=at("routes")),

@@ -14,6 +14,7 @@ from manifests import FOLDER
 from tests.mutants import (
     around,
     askers,
+    behind,
     changes,
     dual_gateway,
     elements,
@@ -51,6 +52,7 @@ MUTANTS = [
     *strangers.MUTANTS,
     *whose.MUTANTS,
     *elements.MUTANTS,
+    *behind.MUTANTS,
     *running.MUTANTS,
 ]
 

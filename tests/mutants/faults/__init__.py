@@ -76,6 +76,7 @@ from tests.mutants.faults import (  # noqa: E402, F401
     altered,
     around,
     askers,
+    behind,
     bodies,
     changing,
     dual_gateway,

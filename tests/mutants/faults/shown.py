@@ -125,3 +125,18 @@ def _(module: Any) -> None:
         self._router.count("llm_prompts_total", prompt=text)
 
     module.Exchange._count = count
+
+
+@fault("what-the-router-cannot-read-is-in-its-log", "semantic_router")
+def _(module: Any) -> None:
+    """The request's headers, and its user's token among them."""
+    right = module.Exchange.on_request_body
+
+    def on_request_body(self: Any, message: Any) -> Any:
+        try:
+            return right(self, message)
+        except module.Malformed:
+            print(f"cannot read the body of {self._headers}", flush=True)
+            raise
+
+    module.Exchange.on_request_body = on_request_body
