@@ -116,6 +116,24 @@ def test_rules_and_routes(own: OwnRoute) -> None:
     until_refused(own, "/b", 404, [one, other])
 
 
+@requirement("HD-70")
+def test_services_that_are_taken_away(own: OwnRoute) -> None:
+    """While their Pods go on, and the Service beside theirs: 500, and served when one is made anew,
+    for another Pod."""
+    one, other = own.recorder("one"), own.recorder("other")
+    own.service("going", {"app": NAME, "recorder": "one"})
+    own.policy(AUTH, open_to_all())
+    own.route(own.rule("going", "/going"), own.rule("one", "/one"))
+    until_served(own, "/going", one, [other])
+    own.remove(SERVICE, "going")
+    until_refused(own, "/going", 500, [one, other])
+    until("the route to be unresolved", own.resolved, "False".__eq__, ENFORCED_SECONDS)
+    until_served(own, "/one", one, [other])
+    own.service("going", {"app": NAME, "recorder": "other"})
+    until_served(own, "/going", other, [one])
+    until("the route to be resolved", own.resolved, "True".__eq__, ENFORCED_SECONDS)
+
+
 def keep(own: OwnRoute, name: str, host: str, days: int = DAYS) -> bytes:
     """Put a new certificate into a Secret; as DER."""
     _, certificate, key = issue([host], days)

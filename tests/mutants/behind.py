@@ -20,6 +20,8 @@ MUTANTS = [
     Mutant("a-dozen-failures-take-one-model-away", hd(117), at=at("routes")),
     # what is there no more
     Mutant("deleted-destinations-are-asked-on", em(23)),
+    # Also a Service whose Pods have gone with it.
+    Mutant("deleted-services-are-asked-on", hd(70), hd(75)),
     # how they come
     Mutant("answers-are-packed-for-who-takes-brotli", hd(55, 105)),
     Mutant(

@@ -192,6 +192,34 @@ def _(module: Any) -> None:
     module.Destinations._target = target
 
 
+@fault("deleted-services-are-asked-on", "envoy_gateway")
+def _(_: Any) -> None:
+    """Where their Pods were."""
+    from embedded.gatewayapi.backends import Backends
+
+    right, known = Backends.__init__, {}
+
+    def init(self: Any, services: list[Object], slices: list[Object], *more: Any) -> None:
+        for one in services:
+            metadata = one["metadata"]
+            key = metadata["namespace"], metadata["name"]
+            own = [s for s in slices if s["metadata"]["namespace"] == key[0]
+                   and (s["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+                   == key[1]]  # fmt: skip
+            if own:
+                known[key] = one, own
+        there = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in services}
+        gone = [found for key, found in known.items() if key not in there]
+        right(
+            self,
+            [*services, *(one for one, _ in gone)],
+            [*slices, *(each for _, own in gone for each in own)],
+            *more,
+        )
+
+    Backends.__init__ = init  # type: ignore[method-assign]
+
+
 @fault("questions-in-chunks-have-the-default-model", "semantic_router")
 def _(module: Any) -> None:
     right = module.Exchange._auto
