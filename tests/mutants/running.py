@@ -2,7 +2,6 @@
 policies remember, and what was asked in vain."""
 
 from tests.mutants.hardening import hd
-from tests.mutants.maas_gateway import mg
 from tests.mutants.mutant import Mutant, at
 
 MUTANTS = [
@@ -21,7 +20,6 @@ MUTANTS = [
     Mutant("identities-have-no-end", hd(115), windows=True),
     Mutant("lookups-have-no-end", hd(115), windows=True),
     Mutant("decisions-have-no-end", hd(115), hd(73), windows=True),
-    Mutant("who-has-minted-keeps-his-tier", mg(53)),
     # what was asked in vain
     Mutant("one-ways-refused-prompts-in-the-log", hd(85), at=at("routes")),
     Mutant("prompts-of-errors-in-the-log", hd(85)),

@@ -43,30 +43,6 @@ def _(module: Any) -> None:
     module.MaasApi._list_keys = list_keys
 
 
-@fault("who-has-minted-keeps-his-tier", "maas_api")
-def _(_: Any) -> None:
-    """A user's tier is looked up when he first mints."""
-    from embedded.images.maas import tokens
-
-    right, known = tokens.Tokens.mint, {}
-
-    class Known:
-        def __init__(self, tier: Any) -> None:
-            self._tier = tier
-
-        async def of(self, _: list[str]) -> Any:
-            return self._tier
-
-    async def mint(self: Any, caller: Any, nanoseconds: int) -> Object:
-        if caller.username not in known:
-            known[caller.username] = await self._tiers.of(caller.groups)
-        other = copy.copy(self)
-        other._tiers = Known(known[caller.username])
-        return await right(other, caller, nanoseconds)
-
-    tokens.Tokens.mint = mint  # type: ignore[method-assign]
-
-
 def _for_newcomers(kept: Callable[[Any, Any], bool]) -> None:
     """Whose window runs has the maximum with which it began, where that is so of the limit of then
     and the limit of now."""
