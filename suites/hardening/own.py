@@ -142,10 +142,18 @@ class OwnRoute:
         )
 
     def until_answered(self, status: int, below: str = "", user: Identity | None = None) -> None:
-        """Until a listing has this status, several times in a row."""
+        """Until a listing has this status, several times in a row; a Gateway that is being made
+        takes no connections yet."""
+
+        def seen() -> int | str:
+            try:
+                return self.models(below, user).status
+            except httpx.TransportError as error:
+                return f"no answer: {error}"
+
         until(
             f"{status} of {self.path}{below}",
-            lambda: self.models(below, user).status,
+            seen,
             lambda seen: seen == status,
             ENFORCED_SECONDS,
             IN_A_ROW,

@@ -13,7 +13,7 @@ from fixtures.evidence.budget import reported_usage
 from fixtures.evidence.requirements import requirement
 from fixtures.evidence.verdicts import CLOSED, PRESENT, Decision
 from fixtures.kube import Kube
-from fixtures.stack import STREAMED, Identity, Stack
+from fixtures.stack import STREAMED, Identity, Provider, Stack
 from fixtures.stack.local_models import local_model
 from fixtures.stack.windows import refused_shortly_before
 from fixtures.waiting import SETTLED_SECONDS, wait_until
@@ -92,38 +92,47 @@ def test_request_limit_is_per_user(stack: Stack, alice: Identity, bob: Identity)
     stack.models(SHARED, alice).expect_status(429)
 
 
-@contextlib.contextmanager
-def another_policy(kube: Kube) -> Iterator[None]:
-    """A model with a limit of its own; both are gone at the end, and limits written anew twice."""
+@pytest.fixture
+def spare(kube: Kube) -> Iterator[Provider]:
+    """A model of the test's own, made before anything is counted: a window is a minute."""
     with local_model(kube, SHARED.namespace) as model:
-        target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute",
-                  "name": f"{model.name}-kserve-route"}  # fmt: skip
-        limits = {"all": {"rates": [{"limit": 7, "window": "1m"}]}}
-        policy = {
-            "apiVersion": "kuadrant.io/v1",
-            "kind": "RateLimitPolicy",
-            "metadata": {"name": model.name, "namespace": model.namespace},
-            "spec": {"targetRef": target, "limits": limits},
-        }
-        kube.wait_done([kube.apply(policy)])
-        yield
-        kube.delete("kuadrant.io/v1", "RateLimitPolicy", model.namespace, model.name)
+        yield model
+
+
+@contextlib.contextmanager
+def another_policy(kube: Kube, model: Provider) -> Iterator[None]:
+    """A limit of a model's own, which comes and goes: limits are written anew twice."""
+    target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute",
+              "name": f"{model.name}-kserve-route"}  # fmt: skip
+    policy = {
+        "apiVersion": "kuadrant.io/v1",
+        "kind": "RateLimitPolicy",
+        "metadata": {"name": model.name, "namespace": model.namespace},
+        "spec": {"targetRef": target, "limits": {"all": {"rates": [{"limit": 7, "window": "1m"}]}}},
+    }
+    kube.wait_done([kube.apply(policy)])
+    yield
+    kube.delete("kuadrant.io/v1", "RateLimitPolicy", model.namespace, model.name)
 
 
 @requirement("MG-22")
-def test_other_policies_give_nothing_back(stack: Stack, kube: Kube, alice: Identity) -> None:
+def test_other_policies_give_nothing_back(
+    stack: Stack, kube: Kube, alice: Identity, spare: Provider
+) -> None:
     """Limits are written anew when any policy comes or goes; what was counted stays counted."""
     exhaust(stack, alice)
-    with another_policy(kube):
+    with another_policy(kube, spare):
         stack.models(SHARED, alice).expect_status(429)
     stack.models(SHARED, alice).expect_status(429)
 
 
 @requirement("MG-25")
-def test_other_policies_give_no_tokens_back(stack: Stack, kube: Kube, alice: Identity) -> None:
+def test_other_policies_give_no_tokens_back(
+    stack: Stack, kube: Kube, alice: Identity, spare: Provider
+) -> None:
     """The same of tokens."""
     using(stack, alice, TOKENS["free"]).expect_status(200)
-    with another_policy(kube):
+    with another_policy(kube, spare):
         using(stack, alice, 1).expect_status(429)
     using(stack, alice, 1).expect_status(429)
 
