@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from fixtures.evidence import MAAS, Exchange, expect
+from fixtures.found import first
 from fixtures.kube import Kube
 from fixtures.secrets import Secret
 from fixtures.stack import CHAT, MANY, TIER_PREFIX, Identity, Stack
@@ -35,7 +36,7 @@ class InVain:
 
     def ask(self, what: str, way: Way, operation: str, ask: Ask, ends: int = 0) -> int:
         """A question on a way, of which the last bytes may be missing."""
-        word = f"{self.stem}-{next(self._numbers)}"
+        word = f"{self.stem}-{first(self._numbers, 'number')}"
         text = {"prompt": word, "input": word, "messages": [{"role": "user", "content": word}]}
         body = json.dumps({"model": way.model, "max_tokens": 10, **text}).encode()
         found = ask(way.route.path + operation, body[: len(body) - ends])

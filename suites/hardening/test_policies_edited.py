@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from fixtures.evidence.requirements import requirement
+from fixtures.found import parts
 from fixtures.kube import Kube
 from fixtures.stack import Provider
 from fixtures.stack.grants import granted
@@ -40,8 +41,9 @@ class Remembering:
         says = {"selector": f"context.request.http.headers.{self.identity}"}
         http = {"url": self.lookup, "method": "POST", "contentType": "application/json",
                 "body": {"expression": f'{{"tier": {self.tier}}}'}}  # fmt: skip
+        _, _, namespace, _ = parts(self.account, ":", 4, "a ServiceAccount's name")
         model = {"group": "serving.kserve.io", "resource": "llminferenceservices",
-                 "namespace": self.account.split(":")[2], "name": NAME, "verb": "post"}  # fmt: skip
+                 "namespace": namespace, "name": NAME, "verb": "post"}  # fmt: skip
         review = {
             "user": {"value": self.account},
             "resourceAttributes": {name: {"value": value} for name, value in model.items()},
