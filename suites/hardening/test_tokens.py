@@ -80,7 +80,9 @@ def test_two_authorizations_are_refused(doors: Doors, other: str, good_first: bo
 
 
 @requirement("HD-2")
-@pytest.mark.parametrize("more", [", Bearer nothing", ",", ";q=1", "."])
+@pytest.mark.parametrize(
+    "more", [", Bearer nothing", ",", ";q=1", "."], ids=["another", "comma", "parameter", "dot"]
+)
 def test_a_token_with_more_behind_it_is_none(doors: Doors, more: str) -> None:
     """In one header."""
     headers = {"authorization": f"Bearer {doors.user.token.reveal()}{more}"}

@@ -29,7 +29,18 @@ MUTANTS = [
         disposables=True,
         at=at("moments", "routes"),
     ),
-    Mutant("new-routes-wait-for-their-policies", ids("HD"), outcomes={"HD-82": "closed"}),
+    Mutant(
+        "new-routes-wait-for-their-policies",
+        ids("HD"),
+        outcomes={"HD-82": "closed"},
+        apart=frozenset(
+            {
+                "client-names-dropped",
+                "one-way-loses-parallel-reports",
+                "one-kind-of-policy-stays-in-force",
+            }
+        ),
+    ),
     Mutant(
         "new-models-do-not-wait-for-their-policies",
         ids("HD"),

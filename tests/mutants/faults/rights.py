@@ -199,7 +199,7 @@ def _(_: Any) -> None:
     def credential(rule: Object, data: Object) -> str | None:
         found = right(rule, data)
         if found and _http(data)["path"].startswith("/external/vllm/"):
-            return found.partition(" ")[0]
+            return found.partition(",")[0]
         return found
 
     pipeline._credential = credential
