@@ -49,7 +49,12 @@ def _(module: Any) -> None:
 def _(module: Any) -> None:
     """As if somebody counted what was said: no defect, and what closes a gap."""
     right = module.SseUsage.last_with_usage
-    module.SseUsage.last_with_usage = lambda self: right(self) or b'{"usage":{"total_tokens":200}}'
+
+    def last_with_usage(self: Any) -> bytes:
+        found: bytes = right(self)
+        return found if b"total_tokens" in found else b'{"usage":{"total_tokens":200}}'
+
+    module.SseUsage.last_with_usage = last_with_usage
 
 
 @fault("errors-counted", "wasm_shim")
