@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -138,29 +138,35 @@ def ways(kube: Kube, walker: Walker, inner_alone: bool = False) -> list[Way]:
     behind: dict[tuple[str, str], set[str]] = {}
     for one in entrances(kube):
         behind.setdefault((one.route, one.base), set()).update(one.backends)
-    found = []
-    for route in model_routes(kube):
-        is_inner = bool(behind[f"{route.namespace}/{route.name}", route.path] & inner)
-        if is_inner or not inner_alone:
-            found += [(route, model, is_inner) for model in _models(kube, walker, route)]
+    found = [
+        (route, bool(behind[f"{route.namespace}/{route.name}", route.path] & inner))
+        for route in model_routes(kube)
+    ]
+    found = [(route, is_inner) for route, is_inner in found if is_inner or not inner_alone]
     known = recorders(kube)
 
-    def walked(one: tuple[ModelRoute, str, bool]) -> Way | None:
-        return _walked(walker, Way(*one), known)
+    def walked(one: tuple[ModelRoute, bool]) -> list[Way]:
+        return _of_route(kube, walker, *one, known)
 
     with ThreadPoolExecutor(len(found) or 1) as pool:
-        return [way for way in pool.map(walked, found) if way]
+        return [way for of_one in pool.map(walked, found) for way in of_one]
 
 
-def _models(kube: Kube, walker: Walker, route: ModelRoute) -> list[str]:
-    """The names of a route's models: where a router chooses, its own and theirs."""
+def _of_route(
+    kube: Kube, walker: Walker, route: ModelRoute, inner: bool, known: list[Provider]
+) -> list[Way]:
+    """For each of its models: where a router chooses, its own and theirs."""
     try:
-        own = model_of(walker.stack, route, walker.user)
-    except WaitTimeout as error:
-        return [f"no model ({error})"]
-    if route.path:
-        return [own]
-    return [own, *behind_a_router(kube, route)]
+        names = [model_of(walker.stack, route, walker.user)]
+    except (WaitTimeout, httpx.TransportError) as error:
+        return [_shut(Way(route, "any model", inner), error)]
+    names += [] if route.path else behind_a_router(kube, route)
+    walked = [_walked(walker, Way(route, name, inner), known) for name in names]
+    return [way for way in walked if way]
+
+
+def _shut(way: Way, error: Exception) -> Way:
+    return replace(way, shut=f"shut from the beginning: {error}")
 
 
 def _walked(walker: Walker, way: Way, known: list[Provider]) -> Way | None:
@@ -173,10 +179,10 @@ def _walked(walker: Walker, way: Way, known: list[Provider]) -> Way | None:
             every=PATIENCE_SECONDS,
         )
     except (WaitTimeout, httpx.TransportError) as error:
-        return Way(way.route, way.model, way.inner, shut=f"shut from the beginning: {error}")
+        return _shut(way, error)
     for one in known:
         if walker.stack.records_of(one, exchange.id):
-            return Way(way.route, way.model, way.inner, one)
+            return replace(way, recorder=one)
     return None
 
 
